@@ -1,0 +1,18 @@
+-- Owners read the fills of their own agents, the runner reads all; rows are written by functions alone.
+alter table public.automaton_fills enable row level security;
+revoke all on public.automaton_fills from public, anon, authenticated, automaton_bot, automaton_runner;
+grant select on public.automaton_fills to service_role, automaton_bot, automaton_runner;
+
+drop policy if exists "owners read the fills of their agents" on public.automaton_fills;
+create policy "owners read the fills of their agents" on public.automaton_fills
+for select to automaton_bot
+using (agent_id in (select a.id from public.user_automatons as a));
+comment on policy "owners read the fills of their agents" on public.automaton_fills is
+'The inner select is itself under row security: it yields the acting member''s agents.';
+
+drop policy if exists "the runner reads all fills" on public.automaton_fills;
+create policy "the runner reads all fills" on public.automaton_fills
+for select to automaton_runner
+using (true);
+comment on policy "the runner reads all fills" on public.automaton_fills is
+'It may take over any agent.';
