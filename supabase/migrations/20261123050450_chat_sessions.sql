@@ -1,0 +1,38 @@
+-- A dialogue with the bot survives a restart of the bot and of its machine: its state is a row.
+create table public.chat_sessions (
+    user_id bigint primary key references public.users (user_id),
+    state jsonb not null default '{}',
+    constraint dialogue_state_is_small check (jsonb_typeof(state) = 'object' and octet_length(state::text) <= 16384)
+);
+comment on table public.chat_sessions is 'Where each member stands in a dialogue with the bot, e.g. half-way through spawning.';
+comment on column public.chat_sessions.user_id is 'The member.';
+comment on column public.chat_sessions.state is 'The bot''s notes of the dialogue.';
+
+-- as in policies/chat_sessions.sql
+-- The bot keeps each member's half-finished dialogue in that member's own row.
+alter table public.chat_sessions enable row level security;
+revoke all on public.chat_sessions from public, anon, authenticated, automaton_bot, automaton_runner;
+grant select on public.chat_sessions to service_role;
+grant select, insert (user_id, state), update (user_id, state) on public.chat_sessions to automaton_bot;
+
+drop policy if exists "members see their dialogue" on public.chat_sessions;
+create policy "members see their dialogue" on public.chat_sessions
+for select to automaton_bot
+using (user_id = (select private.acting_user_id()));
+comment on policy "members see their dialogue" on public.chat_sessions is
+'The bot reads the dialogue of the member it acts for.';
+
+drop policy if exists "members begin their dialogue" on public.chat_sessions;
+create policy "members begin their dialogue" on public.chat_sessions
+for insert to automaton_bot
+with check (user_id = (select private.acting_user_id()));
+comment on policy "members begin their dialogue" on public.chat_sessions is
+'One row per member.';
+
+drop policy if exists "members go on with their dialogue" on public.chat_sessions;
+create policy "members go on with their dialogue" on public.chat_sessions
+for update to automaton_bot
+using (user_id = (select private.acting_user_id()))
+with check (user_id = (select private.acting_user_id()));
+comment on policy "members go on with their dialogue" on public.chat_sessions is
+'An upsert names the key too; the row can only stay the member''s own.';
