@@ -27,8 +27,9 @@ Row = dict[str, Any]
 _ACTING_HEADER = "x-telegram-user-id"
 _acting_user_id: ContextVar[int | None] = ContextVar("acting_user_id", default=None)
 
-# SQLSTATE classes after which the same call may simply be made again.
-_TRANSIENT = ("08", "40", "53", "57", "58", "PGRST00", "XX", "AU009", "55P03")
+# Classes of SQLSTATEs, and single codes, after which the same call may simply be made again.
+_TRANSIENT_CLASSES = {"08", "40", "53", "57", "58", "XX"}
+_TRANSIENT_CODES = ("AU009", "55P03", "PGRST00")
 _REASONS = {
     "42501": "not_allowed",
     "23505": "already_exists",
@@ -61,7 +62,12 @@ async def _name_the_member(request: httpx.Request) -> None:
 def understand(error: APIError) -> AutomatonError:
     """Turn a refusal of the API into what the caller must do next."""
     code, message = error.code or "", error.message or "The database refused without a word."
-    if code.startswith(_TRANSIENT) or (code.isdigit() and len(code) == 3 and code >= "500"):  # noqa: PLR2004 - an HTTP status
+    is_http_status = code.isdigit() and len(code) == len("500")
+    if is_http_status:
+        transient = code >= "500"
+    else:
+        transient = code[:2] in _TRANSIENT_CLASSES or code.startswith(_TRANSIENT_CODES)
+    if transient:
         return Retryable(message)
     if code.startswith("AU"):
         return Permanent(message, reason=error.hint or "refused")
