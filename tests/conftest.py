@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 import pytest
 
+from local.migrate import migrate
 from local.postgres import SUPERUSER, Cluster
 from local.server_process import FileLock, stop_orphan
 
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 _SUPABASE = Path(__file__).parent.parent / "supabase"
-_PREFIX = "automaton-tests-"
+_PREFIX = "automaton-pytest-"
 _ABANDONED_SECONDS = 600.0
 
 
@@ -69,11 +70,9 @@ def template_database(cluster: Cluster) -> str:
     """The name of a database with the bootstrap and every migration; never connect to it."""
     name = "automaton_template"
     cluster.create_database(name, template="postgres")
-    with psycopg.connect(cluster.dsn(name)) as connection:
-        connection.execute("set session role postgres")
-        for path in [_SUPABASE / "roles.sql", *sorted((_SUPABASE / "migrations").glob("*.sql"))]:
-            if path.exists():
-                connection.execute(path.read_text(encoding="utf-8").encode())
+    migrate(
+        cluster.dsn(name), _SUPABASE / "migrations", _SUPABASE / "roles.sql", lambda _line: None
+    )
     return name
 
 
