@@ -98,12 +98,14 @@ class Account:
     """One agent's money in the quote currency, as last known; ``None`` is not known.
 
     ``equity`` counts open positions at the market, ``day_start_equity`` is the equity at
-    00:00 UTC.
+    00:00 UTC. ``equity_at_cost`` counts open positions at what was paid for them; the database
+    sizes by the smaller of both, and so does the runner when it is told.
     """
 
     cash: Decimal | None
     equity: Decimal | None
     day_start_equity: Decimal | None
+    equity_at_cost: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +166,7 @@ class HoldReason(StrEnum):
     NO_REBOUND = "no_rebound"
     FALLING_MARKET = "falling_market"
     MOVE_TOO_SMALL = "move_too_small"
+    TOO_VOLATILE = "too_volatile"
     # The market asks for one, and this agent may not or need not.
     POSITION_OPEN = "position_open"
     PAUSED = "paused"
@@ -184,7 +187,7 @@ class Enter:
     reference_price: Decimal
     stop_price: Decimal
     reason: EntryReason
-    numbers: Numbers = field(default=NO_NUMBERS)
+    numbers: Numbers = field(default_factory=lambda: NO_NUMBERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +198,7 @@ class Exit:
     quantity: Decimal
     reason: ExitReason
     reference_price: Decimal
-    numbers: Numbers = field(default=NO_NUMBERS)
+    numbers: Numbers = field(default_factory=lambda: NO_NUMBERS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +206,7 @@ class Hold:
     """Do nothing, and say why."""
 
     reason: HoldReason
-    numbers: Numbers = field(default=NO_NUMBERS)
+    numbers: Numbers = field(default_factory=lambda: NO_NUMBERS)
 
 
 Decision: TypeAlias = Enter | Exit | Hold
