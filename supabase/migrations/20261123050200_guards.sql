@@ -89,6 +89,9 @@ begin
             'AU002', 'fixed_at_birth', 'Owner, id and initial balance of an agent never change.'
         );
     end if;
+    if new.trading_enabled and old.emergency_stopped_at is not null and v_stops then
+        perform private.refuse('AU003', 'emergency_stopped', 'The agent was emergency-stopped; resume it first.');
+    end if;
     if v_stops then
         -- A stop wins over anything else in the same statement, and its time is the database's.
         new.emergency_stopped_at := coalesce(old.emergency_stopped_at, pg_catalog.now());
