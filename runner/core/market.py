@@ -51,6 +51,15 @@ def from_milliseconds(at_ms: int) -> datetime:
     return _EPOCH + int(at_ms) * _MILLISECOND
 
 
+class BadCandle(ValueError):  # noqa: N818 - the name says what was found
+    """The candle at ``index`` (from 0, oldest first) cannot be; ``sentence`` says why."""
+
+    def __init__(self, index: int, sentence: str) -> None:
+        super().__init__(f"candle {index} {sentence}")
+        self.index = index
+        self.sentence = sentence
+
+
 @dataclass(frozen=True, slots=True)
 class Candle:
     """One candle; ``volume`` counts the base currency, prices are in the quote currency."""
@@ -87,8 +96,9 @@ class Ticker:
 class Candles:
     """Closed candles of one symbol, oldest first, one read-only column for each field.
 
-    All columns have the same length. ``ValueError`` names the index of the first candle that
-    is out of order, not finite, not positive, or whose high and low do not enclose it.
+    All columns have the same length. ``BadCandle``, a ``ValueError``, names the index of the
+    first candle that is out of order, not finite, not positive, or whose high and low do not
+    enclose it.
     """
 
     opened_at_ms: Times
@@ -132,7 +142,7 @@ class Candles:
         )
         for holds, sentence in rules:
             if not holds.all():
-                raise ValueError(f"candle {int(np.argmin(holds))} {sentence}")
+                raise BadCandle(int(np.argmin(holds)), sentence)
 
     @classmethod
     def from_candles(cls, candles: Sequence[Candle]) -> Self:
