@@ -33,10 +33,17 @@ begin
 end
 $$;
 
-grant anon, authenticated, service_role to authenticator;
+grant anon to authenticator;
+grant authenticated to authenticator;
+grant service_role to authenticator;
 -- With the admin option, or postgres could not pass these on from Postgres 16 on.
-grant anon, authenticated, service_role, authenticator to postgres with admin option;
-grant pg_monitor, pg_read_all_data, pg_signal_backend to postgres with admin option;
+grant anon to postgres with admin option;
+grant authenticated to postgres with admin option;
+grant service_role to postgres with admin option;
+grant authenticator to postgres with admin option;
+grant pg_monitor to postgres;
+grant pg_read_all_data to postgres;
+grant pg_signal_backend to postgres;
 
 alter role anon set statement_timeout = '3s';
 alter role authenticated set statement_timeout = '8s';
@@ -94,46 +101,34 @@ grant all on functions to postgres, anon, authenticated, service_role;
 
 create or replace function auth.jwt() returns jsonb
 language sql stable
-set search_path = ''
-as $$
-    select coalesce(
-        nullif(current_setting('request.jwt.claim', true), ''),
-        nullif(current_setting('request.jwt.claims', true), '')
-    )::jsonb
-$$;
+return coalesce(
+    nullif(current_setting('request.jwt.claim', true), ''),
+    nullif(current_setting('request.jwt.claims', true), '')
+)::jsonb;
 comment on function auth.jwt() is 'The claims of the request''s verified token, or null.';
 
 create or replace function auth.uid() returns uuid
 language sql stable
-set search_path = ''
-as $$
-    select coalesce(
-        nullif(current_setting('request.jwt.claim.sub', true), ''),
-        nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub'
-    )::uuid
-$$;
+return coalesce(
+    nullif(current_setting('request.jwt.claim.sub', true), ''),
+    nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub'
+)::uuid;
 comment on function auth.uid() is 'The subject of the request''s token as a uuid, or null.';
 
 create or replace function auth.role() returns text
 language sql stable
-set search_path = ''
-as $$
-    select coalesce(
-        nullif(current_setting('request.jwt.claim.role', true), ''),
-        nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'role'
-    )
-$$;
+return coalesce(
+    nullif(current_setting('request.jwt.claim.role', true), ''),
+    nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'role'
+);
 comment on function auth.role() is 'The role that the request''s token names, or null.';
 
 create or replace function auth.email() returns text
 language sql stable
-set search_path = ''
-as $$
-    select coalesce(
-        nullif(current_setting('request.jwt.claim.email', true), ''),
-        nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'email'
-    )
-$$;
+return coalesce(
+    nullif(current_setting('request.jwt.claim.email', true), ''),
+    nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'email'
+);
 comment on function auth.email() is 'The e-mail address in the request''s token, or null.';
 
 -- realtime ----------------------------------------------------------------------------------------
@@ -181,13 +176,18 @@ $$;
 comment on function extensions.pgrst_drop_watch() is
 'Tells the API to read the schema again after something was dropped.';
 
-drop event trigger if exists pgrst_ddl_watch;
-create event trigger pgrst_ddl_watch on ddl_command_end
-execute function extensions.pgrst_ddl_watch();
-
-drop event trigger if exists pgrst_drop_watch;
-create event trigger pgrst_drop_watch on sql_drop
-execute function extensions.pgrst_drop_watch();
+do $$
+begin
+    if not exists (select 1 from pg_catalog.pg_event_trigger where evtname = 'pgrst_ddl_watch') then
+        create event trigger pgrst_ddl_watch on ddl_command_end
+        execute function extensions.pgrst_ddl_watch();
+    end if;
+    if not exists (select 1 from pg_catalog.pg_event_trigger where evtname = 'pgrst_drop_watch') then
+        create event trigger pgrst_drop_watch on sql_drop
+        execute function extensions.pgrst_drop_watch();
+    end if;
+end
+$$;
 
 reset client_min_messages;
 reset search_path;

@@ -186,19 +186,25 @@ def _run_file(connection: psycopg.Connection[Any], path: Path, migration: Migrat
                 statement,
                 "a file is one transaction already, so it may not begin or end one itself",
             )
-    # What an earlier file set for its session must not change what this one means.
-    connection.execute("reset all")
     _act_as_postgres(connection)
-    with connection.transaction():
-        for number, statement in enumerate(statements, 1):
-            try:
-                connection.execute(statement.text.encode())
-            except psycopg.Error as error:
-                if connection.closed:
-                    raise
-                raise _failed(path, number, statement, _server_words(error)) from error
-        if migration is not None:
-            _record(connection, migration, statements)
+    try:
+        with connection.transaction():
+            for number, statement in enumerate(statements, 1):
+                try:
+                    connection.execute(statement.text.encode())
+                except psycopg.Error as error:
+                    if connection.closed:
+                        raise
+                    raise _failed(path, number, statement, _server_words(error)) from error
+            if migration is not None:
+                _record(connection, migration, statements)
+    except psycopg.Error as error:  # a deferred constraint speaks at commit
+        if connection.closed:
+            raise
+        raise Permanent(
+            f"{path.name} was not applied, and nothing of it remains: {_server_words(error)}",
+            reason="migration_failed",
+        ) from error
 
 
 def _read(path: Path) -> list[Statement]:
@@ -226,7 +232,13 @@ def _record(
 
 
 def _act_as_postgres(connection: psycopg.Connection[Any]) -> None:
-    """Own what is created as hosted projects do, whichever administrator we logged in as."""
+    """Own what is created as hosted projects do, whichever administrator we logged in as.
+
+    What an earlier file set for its session is undone, so that it cannot change what this one
+    means.
+    """
+    connection.execute("reset all")
+    connection.execute("reset role")
     may = connection.execute(
         "select session_user <> 'postgres' and pg_catalog.pg_has_role(oid, 'member')"
         " from pg_catalog.pg_roles where rolname = 'postgres'"
@@ -286,7 +298,8 @@ def main(argv: list[str]) -> int:
     except AutomatonError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    _say(f"Applied {len(applied)}." if applied else "The database is up to date.")
+    plural = "s" if len(applied) > 1 else ""
+    _say(f"Applied {len(applied)} migration{plural}." if applied else "The database is up to date.")
     return 0
 
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from local.server_home import Home
 
 
+_FULL = ("No space left on device", "Disk quota exceeded", "Check free disk space", "wrote only")
+
+
 class AddressTaken(BadSetting):
     """Somebody else listens on the port."""
 
@@ -35,7 +38,7 @@ def plainly(state_dir: Path) -> Iterator[None]:
 
 def explain(text: str, home: Home, *, what: str, port: int | None = None) -> AutomatonError:
     """The error for a program that ended with ``text`` as its last words."""
-    if "No space left on device" in text or "Disk quota exceeded" in text:
+    if any(words in text for words in _FULL):
         return _disk_full(home.directory)
     if "Address already in use" in text or "could not bind" in text:
         return AddressTaken(

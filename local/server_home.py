@@ -12,6 +12,7 @@ import hashlib
 import json
 import secrets
 import shutil
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 _ELSEWHERE = Path("/var/lib/automaton")
 _LINK = "postgres"
+_OWNER = "belongs-to"
 _LOG_LIMIT_BYTES = 10_000_000
 
 
@@ -68,14 +70,16 @@ class Home:
             BadSetting: there is data, but its passwords are gone.
         """
         path = self.directory / "passwords.json"
-        if path.exists():
-            stored = json.loads(path.read_text(encoding="utf-8"))
-            return {name: str(stored[name]) for name in names}
-        if self.data.exists():
-            raise BadSetting(
-                f"{path} is missing, so nobody can log in to the data beside it. Put the file "
-                f"back, or remove {self.directory} to start with an empty database."
-            )
+        if path.exists() or self.data.exists():
+            try:
+                stored = json.loads(path.read_text(encoding="utf-8"))
+                return {name: str(stored[name]) for name in names}
+            except (FileNotFoundError, ValueError, KeyError, TypeError) as error:
+                raise BadSetting(
+                    f"{path} is missing or damaged, so nobody can log in to the data beside it. "
+                    f"Put the file back, or remove {self.directory} to start with an empty "
+                    "database."
+                ) from error
         made = {name: secrets.token_urlsafe(24) for name in names}
         partial = path.with_suffix(".new")
         partial.unlink(missing_ok=True)
@@ -116,10 +120,12 @@ def _enterable(state_dir: Path, account: Account, install: Install) -> Path:
     if link.is_dir():
         return link.resolve()
     base = _ELSEWHERE / hashlib.sha256(str(state_dir).encode()).hexdigest()[:16]
-    _make(base.parent)
+    _make(_ELSEWHERE)
+    _forget_temporary(install)
     if base.exists():
         _put_aside(base, install)
     _make(base)
+    (base / _OWNER).write_text(str(state_dir), encoding="utf-8")
     if not account.can_enter(base):
         raise BadSetting(
             f"Postgres runs as {account.name} here and may enter neither {state_dir} nor {base}. "
@@ -132,8 +138,22 @@ def _enterable(state_dir: Path, account: Account, install: Install) -> Path:
 
 def _put_aside(base: Path, install: Install) -> None:
     """The state directory was removed to start over; keep what belonged to it once, as ``.old``."""
-    for directory in base.glob("postgres-*"):
-        stop_orphan(directory / "data", install.program("pg_ctl"))
+    _stop_all(base, install)
     old = base.with_suffix(".old")
     shutil.rmtree(old, ignore_errors=True)
     base.rename(old)
+
+
+def _forget_temporary(install: Install) -> None:
+    """Remove what belonged to state directories below the system's temporary one, once gone."""
+    temporary = Path(tempfile.gettempdir()).resolve()
+    for record in _ELSEWHERE.glob(f"*/{_OWNER}"):
+        state_dir = Path(record.read_text(encoding="utf-8"))
+        if state_dir.is_relative_to(temporary) and not state_dir.exists():
+            _stop_all(record.parent, install)
+            shutil.rmtree(record.parent)
+
+
+def _stop_all(base: Path, install: Install) -> None:
+    for directory in base.glob("postgres-*"):
+        stop_orphan(directory / "data", install.program("pg_ctl"))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from typing import IO
 
 _log = get_logger(__name__)
-_FAST_STOP_SECONDS = 10.0
+FAST_STOP_SECONDS = 10.0
 _IMMEDIATE_STOP_SECONDS = 5.0
 
 
@@ -125,25 +125,22 @@ class FileLock:
             self._file = None
 
 
-def orphan_of(data: Path) -> psutil.Process | None:
-    """The live server of this data directory, None when ``postmaster.pid`` is absent or stale.
-
-    A process id may long belong to somebody else, so the process must also be working in this
-    very directory, as every Postgres server does.
-    """
-    try:
-        process_id = int((data / "postmaster.pid").read_text(encoding="utf-8").split("\n", 1)[0])
-        process = psutil.Process(process_id)
-        same_place = os.path.realpath(process.cwd()) == os.path.realpath(data)
-    except (OSError, ValueError, psutil.Error):
-        return None
-    return process if same_place and "postgres" in process.name().lower() else None
-
-
 def stop_orphan(data: Path, control_program: str) -> bool:
-    """Stop a server that outlived its owner; True when there was one."""
-    process = orphan_of(data)
-    if process is None:
+    """Stop a server that outlived its owner; True when there was one.
+
+    The process id in ``postmaster.pid`` may by now belong to somebody else. The process is ours
+    only when it is a Postgres that works in this very directory, as every server does. If it is
+    not, the file is removed, for Postgres would take any living process for its predecessor.
+    """
+    pid_file = data / "postmaster.pid"
+    try:
+        process = psutil.Process(int(pid_file.read_text(encoding="utf-8").split("\n", 1)[0]))
+        is_server = "postgres" in process.name().lower()
+        is_here = os.path.realpath(process.cwd()) == os.path.realpath(data)
+    except (OSError, ValueError, psutil.Error):
+        return False  # no such file or process: Postgres itself cleans up after the dead
+    if not (is_server and is_here):
+        pid_file.unlink(missing_ok=True)
         return False
     _log.info("stopping the server that a killed process left behind", pid=process.pid)
     stop_server(process, data, control_program)
@@ -151,11 +148,15 @@ def stop_orphan(data: Path, control_program: str) -> bool:
 
 
 def stop_server(
-    process: psutil.Process | subprocess.Popen[bytes], data: Path, control_program: str
+    process: psutil.Process | subprocess.Popen[bytes],
+    data: Path,
+    control_program: str,
+    *,
+    patience_seconds: float = FAST_STOP_SECONDS,
 ) -> None:
     """Stop a server: first as Postgres calls fast, then without a checkpoint, then by force."""
     steps = (
-        ("INT", _FAST_STOP_SECONDS),
+        ("INT", patience_seconds),
         ("QUIT", _IMMEDIATE_STOP_SECONDS),
         ("KILL", _IMMEDIATE_STOP_SECONDS),
     )
