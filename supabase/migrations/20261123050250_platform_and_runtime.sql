@@ -66,6 +66,9 @@ create table public.automaton_runtime (
     loss_day date not null default (now() at time zone 'utc')::date,
     loss_seen_at timestamptz,
     last_error text,
+    carried_total integer not null default 0,
+    carried_winning integer not null default 0,
+    carried_losing integer not null default 0,
     constraint a_lease_has_a_holder check ((runner_id is null) = (lease_expires_at is null)),
     constraint runtime_money_is_finite check (
         cash > '-infinity' and cash < 'infinity'
@@ -87,6 +90,9 @@ comment on column public.automaton_runtime.day_start_equity is 'Equity at 00:00 
 comment on column public.automaton_runtime.loss_day is 'The UTC day that day_start_equity belongs to.';
 comment on column public.automaton_runtime.loss_seen_at is 'Price time of the first of the two prices that confirm a daily loss.';
 comment on column public.automaton_runtime.last_error is 'The runner''s last trouble with this agent, in words.';
+comment on column public.automaton_runtime.carried_total is 'Trades of the earlier system, of which there are no fills here.';
+comment on column public.automaton_runtime.carried_winning is 'Winning trades of the earlier system.';
+comment on column public.automaton_runtime.carried_losing is 'Losing trades of the earlier system.';
 
 -- as in policies/automaton_runtime.sql
 -- Owners read the observed state of their own agents, the runner reads all; rows are written by functions alone.

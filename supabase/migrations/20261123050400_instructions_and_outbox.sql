@@ -194,10 +194,15 @@ create trigger open_runtime after insert on public.user_automatons
 for each row execute function private.open_runtime();
 alter table public.user_automatons enable always trigger open_runtime;
 
-insert into public.automaton_runtime (agent_id, cash, equity, day_start_equity)
+insert into public.automaton_runtime (
+    agent_id, cash, equity, day_start_equity, carried_total, carried_winning, carried_losing
+)
 select
 a.id,
 a.balance,
 a.balance,
-a.balance
+a.balance,
+a.total_trades,
+a.winning_trades,
+a.losing_trades
 from public.user_automatons as a;

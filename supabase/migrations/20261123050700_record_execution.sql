@@ -59,6 +59,7 @@ begin
             profit = t.exit_proceeds - t.entry_cost - t.fees
         where t.id = v_trade.id
         returning * into v_trade;
+        perform pg_catalog.set_config('automaton.counting', pg_catalog.txid_current()::text, true);
         update public.user_automatons as a
         set balance = a.balance + v_trade.profit,
             total_trades = a.total_trades + 1,
