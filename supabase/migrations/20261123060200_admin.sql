@@ -186,9 +186,9 @@ problems as (
     from links
     union all
     select
-h.chain,
-h.seq,
-'the end is missing'
+        h.chain,
+        h.seq,
+        'the end is missing' as problem
     from public.audit_heads as h
     where not exists (
         select from public.audit_log as l where l.chain = h.chain and l.seq = h.seq and l.hash = h.hash
