@@ -73,7 +73,7 @@ def size(
         "stop_cost": stop_budget * price / (price - stop_price),
     }
     bound = min(bounds, key=bounds.__getitem__)
-    quantity = floor_to(bounds[bound] / price, rules.quantity_step)
+    quantity = floor_to(max(bounds[bound], Decimal(0)) / price, rules.quantity_step)
     notional = quantity * price
     numbers = {
         "equity": as_text(equity),
