@@ -99,7 +99,7 @@ class _Reader:
             word = _REPEATED.sub(r"\1", token.casefold())
             if token[-1].isdigit():
                 self._digits(token)
-            elif word in NUMBER_WORDS:
+            elif word in NUMBER_WORDS and self._symbol(token, word) is None:
                 self._spell(NUMBER_WORDS[word])
             elif self._number is not None and word in {_TENS, _TEENS}:
                 self._number = self._number * _BASE if word == _TENS else self._number + _BASE
@@ -160,9 +160,12 @@ class _Reader:
 
     def _symbol(self, token: str, word: str) -> str | None:
         upper = word.upper()
+        # A coin that is called like a word ("ONE") is only meant when written as a code.
+        as_code = token.isupper() and not self._shouted
+        if not as_code and (word in MEANING or word in NUMBER_WORDS):
+            return None
         for base in (upper, COIN_NAMES.get(word, ""), _without_quote(upper)):
-            # A coin that is called like a word ("ONE") is only meant when written as a code.
-            if base in self._by_base and (word not in MEANING or token.isupper()):
+            if base in self._by_base:
                 return self._by_base[base]
         return None
 
