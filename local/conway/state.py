@@ -130,7 +130,8 @@ class State:
         try:
             self._db.executescript(
                 "pragma locking_mode = exclusive; pragma journal_mode = wal;"
-                f"pragma synchronous = normal; pragma foreign_keys = on; {_SCHEMA}"
+                "pragma synchronous = normal; pragma foreign_keys = on;"
+                f"begin immediate; {_SCHEMA} commit;"
             )
         except sqlite3.Error as error:
             self._db.close()

@@ -53,11 +53,12 @@ def order_of(account_id: str, body: Mapping[str, Any], symbols: Collection[str])
         )
     if body.get("type") != "market":
         raise Refused(422, "bad_order_type", "only market orders are taken")
-    if body.get("side") not in {"buy", "sell"}:
+    side = body.get("side")
+    if not (isinstance(side, str) and side in set(Side)):
         raise Refused(422, "bad_side", "side is buy or sell")
     symbol = known_symbol(body.get("symbol"), symbols)
     quantity = amount_of(body, "quantity")
-    return NewOrder(account_id, client_order_id, symbol, Side(body["side"]), quantity)
+    return NewOrder(account_id, client_order_id, symbol, Side(side), quantity)
 
 
 def known_symbol(symbol: object, symbols: Collection[str]) -> str:

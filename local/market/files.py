@@ -14,7 +14,6 @@ from __future__ import annotations
 import gzip
 import hashlib
 import zlib
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from runner.core.model import SymbolRules
 
 HEADER = "t,open,high,low,close,volume"
-WARM_UP_CANDLES = 500
+WARM_UP_CANDLES = 1000
 _GZIP_MAGIC = b"\x1f\x8b"
 _FIRST_DATA_LINE = 2
 _FIELDS = 6
@@ -107,9 +106,12 @@ class FileMarket:
         last_ms = min(int(c.opened_at_ms[-1]) + CANDLE_MS for c in self._candles.values())
         if first_ms >= last_ms:
             raise BadSetting(f"the candles of {', '.join(self._candles)} share no time")
-        half = (last_ms - first_ms) // (2 * CANDLE_MS)
-        behind = min(WARM_UP_CANDLES, half)
-        self.starts_at = from_milliseconds(first_ms) + behind * timedelta(milliseconds=CANDLE_MS)
+        warm_ms = max(
+            int(c.opened_at_ms[:WARM_UP_CANDLES][-1]) + CANDLE_MS for c in self._candles.values()
+        )
+        # A short file is not eaten up by the history: half of it is left to trade on.
+        half_ms = first_ms + (last_ms - first_ms) // (2 * CANDLE_MS) * CANDLE_MS
+        self.starts_at = from_milliseconds(min(max(warm_ms, first_ms), half_ms))
         self.rules: Mapping[str, SymbolRules] = {
             symbol: rules_for_price(float(c.open[0])) for symbol, c in self._candles.items()
         }

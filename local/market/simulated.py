@@ -5,9 +5,10 @@ the same and nothing steps from the beginning. Days meet because each is bent (a
 to a level that is a sum of slow waves, which also keeps the price within the same order of
 magnitude for ever.
 
-Inside a day the market changes between rising, falling and quiet regimes of some hours, swings
-around them, has calm and wild spells, and now and then opens with a gap. It is made to exercise
-strategies, not to judge them: what earns money here says nothing about a real market.
+Prices rise for a week and fall in two days. Inside a day they go in legs of some hours, up and
+down by turns, swing around them, have calm and wild spells, and now and then open with a gap. It
+is made to give strategies something to do several times a day, not to judge them: what earns
+money here says nothing about a real market.
 """
 
 from __future__ import annotations
@@ -32,18 +33,23 @@ if TYPE_CHECKING:
 BASE_PRICES: Mapping[str, float] = MappingProxyType({"BTC-USDC": 60_000.0, "ETH-USDC": 3_000.0})
 
 _CANDLES_A_DAY = 288
-_DAY_MS = _CANDLES_A_DAY * CANDLE_MS
 _DAYS_KEPT = 64
 
 _DAY_VOLATILITY = 0.03
 _CANDLE_VOLATILITY = 0.0011
 _OCTAVES = 10  # the slowest wave lasts 2**9 days
-_INSIDE_DAY = _OCTAVES  # the random stream after those of the waves
-_TREND = 0.0005  # log price a candle in a strong regime
+_WAVE = 0.35 * _DAY_VOLATILITY
+_RISE_DAYS, _FALL_DAYS = 7, 2
+_RISE = 0.12
+_LEG = 0.0005  # log price a candle
+_LEG_UP_CANDLES, _LEG_DOWN_CANDLES = (24, 49), (12, 37)
 _SWING_MEMORY = 0.85
 _CALM_MEMORY = 0.97
 _CALM_STEP = 0.13
 _GAP_CHANCE = 1 / 300
+
+# Random streams after those of the waves.
+_TIDES, _TIDE_START, _INSIDE_DAY = _OCTAVES, _OCTAVES + 1, _OCTAVES + 2
 
 
 class SimulatedMarket:
@@ -92,15 +98,21 @@ class SimulatedMarket:
 
     def _compute_level(self, symbol: str, day: int) -> float:
         """Return the log of price over base price at 00:00 UTC of a day."""
-        level = 0.0
+        level = self._tide(symbol, day)
         for octave in range(_OCTAVES):
             node, rest = divmod(day, 1 << octave)
             share = rest / (1 << octave)
             before = self._random(symbol, octave, node).standard_normal()
             after = self._random(symbol, octave, node + 1).standard_normal()
-            height = 0.5 * _DAY_VOLATILITY * (1 << octave) ** 0.5
-            level += height * (before + (after - before) * share)
+            level += _WAVE * (1 << octave) ** 0.5 * (before + (after - before) * share)
         return level
+
+    def _tide(self, symbol: str, day: int) -> float:
+        length = _RISE_DAYS + _FALL_DAYS
+        start = int(self._random(symbol, _TIDE_START, 0).integers(length))
+        tide, phase = divmod(day + start, length)
+        height = _RISE * self._random(symbol, _TIDES, tide).uniform(0.7, 1.3)
+        return float(height * min(phase / _RISE_DAYS, (length - phase) / _FALL_DAYS))
 
     def _compute_day(self, symbol: str, day: int) -> Values:
         """Return rows open, high, low, close, volume with one column for each candle."""
@@ -110,7 +122,7 @@ class SimulatedMarket:
         swing = _remember(volatility * random.standard_normal(_CANDLES_A_DAY), _SWING_MEMORY)
         sizes = random.uniform(4, 9, _CANDLES_A_DAY) * random.choice((-1, 1), _CANDLES_A_DAY)
         gaps = np.where(random.random(_CANDLES_A_DAY) < _GAP_CHANCE, sizes * volatility, 0.0)
-        path = np.cumsum(_regimes(random) + gaps) + swing
+        path = np.cumsum(_legs(random) + gaps) + swing
 
         start, end = self._level(symbol, day), self._level(symbol, day + 1)
         ramp = np.arange(1, _CANDLES_A_DAY + 1) / _CANDLES_A_DAY
@@ -140,13 +152,13 @@ def _remember(steps: Values, memory: float) -> Values:
     return walk
 
 
-def _regimes(random: np.random.Generator) -> Values:
-    """Return a day's drift for each candle: trends of 2 to 6 hours, up, down or none."""
+def _legs(random: np.random.Generator) -> Values:
+    """Return a day's drift for each candle: up and down by turns, longer up than down."""
     drift = np.zeros(_CANDLES_A_DAY)
+    way = int(random.choice((1, -1)))
     start = 0
     while start < _CANDLES_A_DAY:
-        end = start + int(random.integers(24, 73))
-        way = int(random.choice((1, 0, -1), p=(0.4, 0.25, 0.35)))
-        drift[start:end] = way * random.uniform(0.5, 1.0) * _TREND
-        start = end
+        end = start + int(random.integers(*(_LEG_UP_CANDLES if way > 0 else _LEG_DOWN_CANDLES)))
+        drift[start:end] = way * random.uniform(0.6, 1.2) * _LEG
+        start, way = end, -way
     return drift
