@@ -60,16 +60,6 @@ def unsupported(what: str) -> ApiError:
     return ApiError(501, "AUG01", f"The local gateway does not support {what}.")
 
 
-def unavailable(error: psycopg.Error) -> ApiError:
-    """Return the answer for a database that cannot be reached (503, worth trying again)."""
-    return ApiError(
-        503,
-        "PGRST001",
-        "Database client error. Retrying the connection.",
-        details=str(error).strip() or None,
-    )
-
-
 # By whole SQLSTATE first, then by its class (the first two characters); the rest is 400.
 _STATUS_BY_STATE = {
     "23503": 409,
@@ -127,7 +117,7 @@ def from_postgres(error: psycopg.Error, *, anonymous: bool) -> ApiError:
     diagnostic = error.diag
     message = diagnostic.message_primary
     if state is None or message is None:
-        return unavailable(error)
+        return _lost(error)
     if state == "PGRST":
         return _raised_response(diagnostic)
     status = http_status(state, message, anonymous=anonymous)
@@ -139,6 +129,16 @@ def from_postgres(error: psycopg.Error, *, anonymous: bool) -> ApiError:
         hint=diagnostic.message_hint,
         headers={"WWW-Authenticate": "Bearer"} if status == 401 else None,  # noqa: PLR2004
         reason=message if state.startswith("PT") and message.isprintable() else None,
+    )
+
+
+def _lost(error: psycopg.Error) -> ApiError:
+    """Return the answer for a connection that broke while it was used (503)."""
+    return ApiError(
+        503,
+        "PGRST001",
+        "Database client error. Retrying the connection.",
+        details=str(error).strip() or None,
     )
 
 
