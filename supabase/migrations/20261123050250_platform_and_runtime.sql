@@ -60,6 +60,7 @@ create table public.automaton_runtime (
     fence bigint not null default 0,
     lease_expires_at timestamptz,
     last_cycle_at timestamptz,
+    cycles bigint not null default 0,
     cash numeric not null,
     equity numeric not null,
     day_start_equity numeric not null,
@@ -84,6 +85,7 @@ comment on column public.automaton_runtime.runner_id is 'Who holds the lease; nu
 comment on column public.automaton_runtime.fence is 'Rises with every takeover; every write of a runner carries it.';
 comment on column public.automaton_runtime.lease_expires_at is 'After this moment of the database''s clock anybody may take over.';
 comment on column public.automaton_runtime.last_cycle_at is 'When the agent last looked at the market.';
+comment on column public.automaton_runtime.cycles is 'How often it has reported since its birth.';
 comment on column public.automaton_runtime.cash is 'USDC: initial balance plus all sales minus all purchases and fees.';
 comment on column public.automaton_runtime.equity is 'USDC: cash plus open quantities at the last price.';
 comment on column public.automaton_runtime.day_start_equity is 'Equity at 00:00 UTC of loss_day.';

@@ -114,6 +114,7 @@ begin
     perform private.raise_stops(p_cycles, v_agent_ids);
     update public.automaton_runtime as r
     set last_cycle_at = pg_catalog.now(),
+        cycles = r.cycles + 1,
         last_error = pg_catalog.left(c.value ->> 'error', 500),
         equity = r.cash + coalesce((
             select sum(t.open_quantity * t.mark_price) from public.automaton_trades as t
