@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from runner.core.indicators import crosses_above, missing_within, resample
 from runner.core.market import CANDLE_MS, Candles
 from runner.core.model import HoldReason, StrategyName
-from runner.core.parameters import MAX_MISSING, NEEDED_CANDLES
+from runner.core.parameters import MAX_MISSING, NEEDED_CANDLES, RULES
 from runner.core.signals import VERDICTS, signals
 from runner.core.strategy import view_at
 from tests.unit.core_samples import START_MS, SYMBOL, candles_of, random_market, without
@@ -88,6 +88,17 @@ def test_hole_in_the_last_hours_or_many_in_the_window_never_enters(strategy: Str
         held = {VERDICTS[v] for v in columns.verdict[first : first + torn]}
         assert held == {HoldReason.GAP_IN_DATA}
         assert not columns.leave[first : first + torn].any()
+
+
+@pytest.mark.parametrize("strategy", StrategyName)
+def test_market_too_wild_for_the_strategys_stop_is_left_alone(strategy: StrategyName) -> None:
+    calm = random_market(11)
+    wild = candles_of(20_000 * (calm.close / 20_000) ** 15, spread_pct=0.5)
+    columns = signals(strategy, wild)
+    enters = columns.verdict == ENTER
+    most = RULES[strategy].stop.most_pct / 100
+    assert HoldReason.TOO_VOLATILE in {VERDICTS[v] for v in columns.verdict}
+    assert (columns.stop_distance[enters] <= columns.close[enters] * most).all()
 
 
 @pytest.mark.parametrize("strategy", StrategyName)

@@ -73,6 +73,11 @@ def test_trailing_stop_rises_behind_the_high_and_stays_when_the_price_falls() ->
     assert found.reason is ExitReason.TRAILING_STOP
 
 
+def test_stop_that_was_raised_before_a_restart_is_not_lowered_by_a_forgotten_high() -> None:
+    held = position("100", "102", initial_stop="98", highest="100")
+    assert advance(held, D(104), TRAILING).stop_price == 102
+
+
 def test_entry_filled_below_its_stop_exits_at_once_and_has_no_target() -> None:
     assert reason("97", TARGET, entry="97", stop="98") is ExitReason.STOP_LOSS
     assert reason("99", TARGET, entry="97", stop="98") is None

@@ -271,6 +271,7 @@ def test_stale_view_closes_nothing_and_a_fresh_tick_still_does() -> None:
     leaving = replace(QUIET, leave=True)
     held = position("19900", "19500")
     assert isinstance(ask(view=leaving, held=held, seconds=601.0), Hold)
+    assert isinstance(ask(view=leaving, held=held, seconds=601.0, price=D(20000)), Hold)
     below = ask(view=leaving, held=held, seconds=601.0, price=D(19400))
     assert isinstance(below, Exit)
     assert (below.reason, below.reference_price) == (ExitReason.STOP_LOSS, D(19400))
