@@ -1,0 +1,1 @@
+"""The Telegram bot: it turns presses and texts into rows, and rows into messages."""

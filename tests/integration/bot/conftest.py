@@ -1,0 +1,154 @@
+"""The real bot between an emulated Telegram and a real database: people press, rows change."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+import pytest
+from psycopg.rows import dict_row
+
+from bot.main import run
+from common.settings import BotSettings
+from local.telegram import TelegramEmulator
+from tests.integration.conftest import PUBLISHABLE_KEY
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from local.gateway.app import Gateway
+    from local.gateway.auth import Keys
+    from local.telegram import Person
+    from tests.conftest import Database
+
+TOKEN = "1000:for-tests"
+UPGRADE_URL = "https://example.org/upgrade"
+
+
+@dataclass
+class World:
+    """Everything around the bot, and the bot when it runs."""
+
+    telegram: TelegramEmulator
+    gateway: Gateway
+    keys: Keys
+    sql: psycopg.Connection[dict[str, Any]]
+    stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def settings(self, **changed: Any) -> BotSettings:
+        """Settings as the bot's process reads them."""
+        values = {
+            "supabase_url": self.gateway.url,
+            "supabase_publishable_key": PUBLISHABLE_KEY,
+            "automaton_bot_jwt": self.keys.mint("automaton_bot", valid_for_seconds=3600),
+            "telegram_bot_token": TOKEN,
+            "telegram_api_url": self.telegram.api_url,
+            "upgrade_url": UPGRADE_URL,
+            **changed,
+        }
+        return BotSettings(_env_file=None, **values)
+
+    @asynccontextmanager
+    async def running_bot(self, **changed: Any) -> AsyncIterator[None]:
+        """The bot, until the block ends; its end is part of every test."""
+        stop = asyncio.Event()
+        bot = asyncio.create_task(run(self.settings(**changed), stop))
+        try:
+            yield
+        finally:
+            stop.set()
+            await asyncio.wait_for(bot, timeout=20)
+
+    def rows(self, query: str, *arguments: Any) -> list[dict[str, Any]]:
+        """What the database holds, seen by its superuser."""
+        return self.sql.execute(query.encode(), arguments).fetchall()
+
+    def one(self, query: str, *arguments: Any) -> Any:
+        """The single value of a single row."""
+        (row,) = self.rows(query, *arguments)
+        (value,) = row.values()
+        return value
+
+    async def until(self, query: str, *arguments: Any, within_seconds: float = 10) -> None:
+        """Return when the query's single value is true."""
+        async with asyncio.timeout(within_seconds):
+            while not self.one(query, *arguments):  # noqa: ASYNC110 - another process's rows
+                await asyncio.sleep(0.02)
+
+    def set_tier(self, person: Person, tier: str) -> None:
+        """What an admin does, also before the first meeting."""
+        self.sql.execute(
+            "insert into public.users (user_id, premium_tier, language) values (%s, %s, %s)"
+            " on conflict (user_id) do update set premium_tier = excluded.premium_tier",
+            (person.user.user_id, tier, "id" if person.user.language_code == "id" else "en"),
+        )
+
+    def notify(self, person: Person, kind: str, params: str, **columns: Any) -> int:
+        """Put a notice into the outbox, as the database's functions do."""
+        notice_id = self.one(
+            "insert into public.notifications (user_id, agent_id, kind, params, dedupe_key)"
+            " values (%s, %s, %s, %s::jsonb, gen_random_uuid()::text) returning id",
+            person.user.user_id,
+            columns.get("agent_id"),
+            kind,
+            params,
+        )
+        return int(notice_id)
+
+    async def tap(self, person: Person, label: str) -> str:
+        """Press the newest button of this name as soon as there is one; return the toast."""
+        await person.wait_until(lambda: any(message.button(label) for message in person.screen))
+        return (await person.answer_to(await person.press(label))).text
+
+    async def spawned(self, person: Person, name: str = "Alpha") -> Any:
+        """A lifetime member's agent, by the member's own presses; return its id."""
+        await person.send("/start")
+        await self.tap(person, "AI Agent")
+        await self.tap(person, "Spawn New Agent")
+        await person.expect("step 1")
+        await person.send(name)
+        await person.expect("step 2")
+        await person.send("100")
+        await self.tap(person, "Conservative")
+        await self.tap(person, "Low: 2 % a trade, 5 % a day")
+        await self.tap(person, "Confirm")
+        await person.expect(f"🤖 {name}")
+        return self.one(
+            "select id from public.user_automatons where user_id = %s and agent_name = %s",
+            person.user.user_id,
+            name,
+        )
+
+
+@pytest.fixture
+async def quiet_world(database: Database, gateway: Gateway, keys: Keys) -> AsyncIterator[World]:
+    """The world without the bot."""
+    async with TelegramEmulator(TOKEN) as telegram:
+        with psycopg.connect(database.dsn(), autocommit=True, row_factory=dict_row) as sql:
+            yield World(telegram, gateway, keys, sql)
+        assert telegram.unknown_methods == []
+        assert telegram.unsupported == []
+
+
+@pytest.fixture
+async def world(quiet_world: World) -> AsyncIterator[World]:
+    """The world with the bot running in it."""
+    async with quiet_world.running_bot():
+        yield quiet_world
+
+
+@pytest.fixture
+def siti(quiet_world: World) -> Person:
+    """A lifetime member who speaks English."""
+    person = quiet_world.telegram.person(101, "Siti", language_code="en")
+    quiet_world.set_tier(person, "lifetime")
+    return person
+
+
+@pytest.fixture
+def budi(quiet_world: World) -> Person:
+    """Somebody new, on a free account, whose Telegram is Indonesian."""
+    return quiet_world.telegram.person(102, "Budi", language_code="id")
