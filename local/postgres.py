@@ -22,7 +22,7 @@ from common.errors import BadSetting
 from local.binaries import Install, find_install
 from local.server_failures import explain, plainly
 from local.server_home import Home
-from local.server_launch import HOST, initialise, launch
+from local.server_launch import HOST, check_port, initialise, launch
 from local.server_process import FAST_STOP_SECONDS, Account, FileLock, stop_orphan, stop_server
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ class Cluster:
                 use by another process; the message says how to mend it.
             Retryable: the server did not become ready in time.
         """
+        check_port(port)
         with plainly(state_dir):
             account = Account.for_server()
             install = find_install(postgres)

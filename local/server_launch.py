@@ -47,6 +47,12 @@ _SETTINGS = {
 _NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
 
 
+def check_port(port: int | None) -> None:
+    """Refuse a number that no port can have."""
+    if port is not None and not 1 <= port <= _LAST_PORT:
+        raise BadSetting(f"{port} is no port. Choose one from 1024 to {_LAST_PORT}, or none.")
+
+
 def initialise(
     home: Home, install: Install, superuser: str, password: str, *, durable: bool
 ) -> None:
@@ -79,7 +85,7 @@ def initialise(
                 *([] if durable else ["--no-sync"]),
             ],
             cwd=home.directory,
-            env=_clean_environment(),
+            env=_environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -101,8 +107,6 @@ def launch(
 
     A free port that somebody else takes first is replaced by another one; a given port is not.
     """
-    if port is not None and not 1 <= port <= _LAST_PORT:
-        raise BadSetting(f"{port} is no port. Choose one from 1024 to {_LAST_PORT}, or none.")
     deadline = time.monotonic() + _CLOSING_SECONDS
     while True:
         chosen = port or _free_port()
@@ -129,7 +133,7 @@ def _launch_once(
         process = subprocess.Popen(
             arguments,
             cwd=home.directory,
-            env=_clean_environment(),
+            env=_environment(),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -182,10 +186,9 @@ def _new_process_group() -> int:
     return 0
 
 
-def _clean_environment() -> dict[str, str]:
-    """Ours without what would steer Postgres elsewhere; TZ spares initdb a search of all zones."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
-    return {**kept, "TZ": "UTC", "LC_ALL": "C"}
+def _environment() -> dict[str, str]:
+    """Ours, with a locale that exists; TZ spares initdb a search through all time zones."""
+    return {**os.environ, "TZ": "UTC", "LC_ALL": "C"}
 
 
 def _locale_arguments(major: int) -> list[str]:

@@ -106,6 +106,16 @@ def test_role_made_by_a_migration_can_be_granted_to_authenticator(
         as_postgres.execute("drop role bootstrap_test_bot")
 
 
+@pytest.mark.parametrize("role", [*API_ROLES, "authenticator"])
+def test_postgres_may_change_and_pass_on_the_roles_of_the_api(
+    as_postgres: psycopg.Connection[Any], role: str
+) -> None:
+    with as_postgres.transaction(force_rollback=True):
+        as_postgres.execute("create role bootstrap_test_member nologin")
+        as_postgres.execute(f"grant {role} to bootstrap_test_member".encode())
+        as_postgres.execute(f"alter role {role} set lock_timeout = '1s'".encode())
+
+
 def test_new_table_gives_the_api_nothing_to_read_or_write(
     as_postgres: psycopg.Connection[Any],
 ) -> None:
