@@ -52,9 +52,10 @@ def load_candles(path: Path) -> Candles:
     values = np.empty((5, len(times)), dtype=np.float64)
     for index, line in enumerate(lines[1:]):
         try:
-            opened_at, *numbers = line.split(",")
+            # Unpacked by name, because numpy would spread a single price over the whole row.
+            opened_at, opened, high, low, closed, volume = line.split(",")
             times[index] = int(opened_at)
-            values[:, index] = [float(number) for number in numbers]
+            values[:, index] = tuple(map(float, (opened, high, low, closed, volume)))
         except (ValueError, OverflowError):
             raise _bad_line(path, index, _malformed(line)) from None
     uneven = times % CANDLE_MS != 0

@@ -78,6 +78,7 @@ def test_hole_in_time_is_allowed(csv: Path) -> None:
         (["time,o,h,l,c,v", row(0)], "line 1", "header must be"),
         ([HEADER], "", "no candles"),
         ([HEADER, row(0), "hello"], "line 3", "1 fields, expected 6"),
+        ([HEADER, row(0), f"{T0 + CANDLE_MS},100"], "line 3", "2 fields, expected 6"),
         ([HEADER, row(0), row(1) + ",1"], "line 3", "7 fields, expected 6"),
         ([HEADER, row(0), "", row(1)], "line 3", "line is empty"),
         ([HEADER, row(0, "100,110,90,x")], "line 2", "not a number"),
