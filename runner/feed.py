@@ -1,0 +1,74 @@
+"""What may have changed: wake-ups gathered until somebody looks, and a timer for the rest.
+
+Wake-ups that name an agent are handed out at once and by name, so that an emergency stop costs
+one small read; everything else, and every doubt, leads to reading everything again. The timer
+reads everything anyway: more often while nothing is heard, and never so often that reading would
+take more than a small part of the time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from common.wakeups import Wake, Wakeups
+
+AGENTS = "user_automatons"
+INSTRUCTIONS = "automaton_instructions"
+CONTROLS = "platform_controls"
+
+_SHORTEST_SECONDS = 3.0
+_LONGEST_SECONDS = 30.0
+# Reading everything may take a twentieth of the time.
+_READING_SHARE = 20
+
+
+class Feed:
+    """Gathers wake-ups; ``named`` and ``everything`` hand them out.
+
+    ``make_wakeups`` builds the realtime side around the callback it is given.
+    """
+
+    def __init__(self, make_wakeups: Callable[[Callable[[Wake], None]], Wakeups]) -> None:
+        self.wakeups = make_wakeups(self._hear)
+        self._named: set[UUID] = set()
+        self._some_named = asyncio.Event()
+        self._all = asyncio.Event()
+
+    async def run(self) -> None:
+        """Listen until cancelled."""
+        await self.wakeups.run()
+
+    async def named(self) -> set[UUID]:
+        """Wait for wake-ups that name agents and return all that have gathered."""
+        await self._some_named.wait()
+        self._some_named.clear()
+        named, self._named = self._named, set()
+        return named
+
+    async def everything(self, last_read_seconds: float) -> None:
+        """Wait until everything should be read again; the last time took so many seconds."""
+        wait_seconds = min(max(_SHORTEST_SECONDS, _READING_SHARE * last_read_seconds),
+                           _LONGEST_SECONDS)  # fmt: skip
+        try:
+            async with asyncio.timeout(wait_seconds):
+                await self._all.wait()
+        except TimeoutError:
+            return
+        self._all.clear()
+
+    def look_at_everything(self) -> None:
+        """Ask for everything to be read again."""
+        self._all.set()
+
+    def _hear(self, wake: Wake) -> None:
+        name = {AGENTS: wake.row_id, INSTRUCTIONS: wake.agent_id}.get(wake.table or "")
+        if name is None:
+            self._all.set()
+            return
+        self._named.add(UUID(name))
+        self._some_named.set()

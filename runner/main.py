@@ -1,0 +1,108 @@
+"""The runner process: settings, wiring, signals. `automaton runner` starts it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import sys
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+from common.database import Database
+from common.errors import BadSetting, Permanent
+from common.logs import configure_logs, get_logger
+from common.settings import RunnerSettings
+from common.wakeups import Wake, Wakeups
+from runner.clock import Clock
+from runner.desk import Desk, Tenure
+from runner.feed import AGENTS, CONTROLS, INSTRUCTIONS, Feed
+from runner.leases import Leases
+from runner.market import Market
+from runner.spool import Spool
+from runner.store import Store
+from runner.supervisor import Supervisor
+from runner.venues.conway import ConwayVenue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_log = get_logger(__name__)
+
+WAKING_TABLES = (AGENTS, INSTRUCTIONS, CONTROLS)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run until SIGINT or SIGTERM; 2 when a setting is wrong, 1 when somebody refuses us."""
+    parser = argparse.ArgumentParser(
+        prog="automaton runner",
+        description="Holds the agents' loops. Its settings are explained in .env.example.",
+    )
+    parser.parse_args(argv)
+    try:
+        settings = RunnerSettings.load()
+        configure_logs(level=settings.log_level)
+        asyncio.run(serve(settings))
+    except BadSetting as error:
+        print(error, file=sys.stderr)  # noqa: T201 - a person reads this, not a log
+        return 2
+    except Permanent as error:
+        print(f"The runner was refused: {error}", file=sys.stderr)  # noqa: T201
+        return 1
+    return 0
+
+
+async def serve(settings: RunnerSettings, stop: asyncio.Event | None = None) -> None:
+    """Run until ``stop`` is set or a signal asks for it; raises ``BadSetting``, ``Permanent``."""
+    if stop is None:
+        stop = asyncio.Event()
+        _stop_on_signals(stop)
+    async with AsyncExitStack() as closing:
+        supervisor = await build(settings, closing)
+        await supervisor.run(stop)
+
+
+async def build(
+    settings: RunnerSettings, closing: AsyncExitStack, clock: Clock | None = None
+) -> Supervisor:
+    """Put a runner together; ``closing`` gives everything back, ``clock`` is the seam for tests."""
+    spool = Spool(settings.automaton_state_dir / "runner-spool.sqlite")
+    closing.callback(spool.close)
+    key = settings.supabase_publishable_key.get_secret_value()
+    database = await Database.connect(settings.supabase_url, key, settings.jwt)
+    closing.push_async_callback(database.aclose)
+    venue = ConwayVenue(settings.conway_api_url, settings.conway_api_key.get_secret_value())
+    closing.push_async_callback(venue.aclose)
+
+    clock = clock or Clock(speed=settings.automaton_clock_speed)
+    tenure = Tenure()
+    store = Store(database, uuid4())
+    desk = Desk(store, venue, Market(venue, clock), spool, clock, Clock(), tenure)
+    leases = Leases(
+        store,
+        tenure,
+        lease_seconds=settings.automaton_lease_seconds,
+        capacity=settings.automaton_capacity,
+    )
+
+    def make_wakeups(on_wake: Callable[[Wake], None]) -> Wakeups:
+        return Wakeups(settings.supabase_url, key, settings.jwt, WAKING_TABLES, on_wake)
+
+    return Supervisor(
+        desk,
+        leases,
+        Feed(make_wakeups),
+        cycle_seconds=settings.automaton_cycle_seconds,
+        price_seconds=settings.automaton_price_seconds,
+    )
+
+
+def _stop_on_signals(stop: asyncio.Event) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, stop.set)
+        except NotImplementedError:
+            # Windows: the handler runs in the main thread and wakes the loop from there.
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(stop.set))
