@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 KEY = "test-key"
 START = datetime(2026, 1, 1, 0, 2, tzinfo=UTC)
-ONE = Decimal(1)
 
 
 @dataclass
