@@ -13,6 +13,7 @@ import math
 import secrets
 import time
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 import jwt
@@ -27,6 +28,7 @@ CLOCK_SKEW_SECONDS: Final = 30
 """How far clocks may differ before a token counts as expired or not yet valid."""
 
 _SHORTEST_SECRET_BYTES: Final = 32
+_REMEMBERED_TOKENS: Final = 1000
 _LEGACY_KEY_ROLES: Final = frozenset({"anon", "service_role"})
 _KEY_TYPES: Final = {"HS256": "oct", "ES256": "EC"}
 
@@ -97,6 +99,8 @@ class Keys:
             self._keys.append(_read_key({**public, "alg": "ES256"}))
         for key in (jwks or {}).get("keys", ()):
             self._keys.append(_read_key(key))
+        # A signature stays right or wrong; only the claims have to be looked at every time.
+        self._payload = lru_cache(maxsize=_REMEMBERED_TOKENS)(self._verified_payload)
 
     def verify(self, token: str) -> Claims:
         """Return the claims of a bearer token.
@@ -106,7 +110,7 @@ class Keys:
         """
         if token in self._publishable:
             return Claims("anon", None, {"role": "anon"})
-        claims = self._verified_payload(token)
+        claims = self._payload(token)
         now = self._clock()
         if (expires := _seconds(claims, "exp")) is not None and now - CLOCK_SKEW_SECONDS > expires:
             raise _claims_error("JWT expired")
@@ -114,8 +118,9 @@ class Keys:
             raise _claims_error("JWT not yet valid")
         if (issued := _seconds(claims, "iat")) is not None and _is_ahead(issued, now):
             raise _claims_error("JWT issued at future")
-        role = claims.setdefault("role", "anon")
-        return Claims(role if isinstance(role, str) else json.dumps(role), expires, claims)
+        role = claims.get("role", "anon")
+        name = role if isinstance(role, str) else json.dumps(role)
+        return Claims(name, expires, {**claims, "role": name})
 
     def authenticate(self, api_key: str | None, authorization: str | None) -> Claims:
         """Check the ``apikey`` and return who the ``Authorization`` header speaks for.
@@ -176,8 +181,8 @@ class Keys:
             header = jwt.get_unverified_header(token)
         except jwt.InvalidTokenError:
             raise _decode_error("JWT cryptographic operation failed") from None
-        algorithm = header.get("alg", "")
-        if algorithm not in _KEY_TYPES:
+        algorithm = header.get("alg")
+        if not isinstance(algorithm, str) or algorithm not in _KEY_TYPES:
             raise _decode_error("Wrong or unsupported encoding algorithm")
         suitable = [key for key in self._keys if key.suits(algorithm, header.get("kid"))]
         for key in suitable:
