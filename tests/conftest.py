@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 import pytest
+from hypothesis import settings
+from hypothesis.database import InMemoryExampleDatabase
 
 from local.migrate import migrate
 from local.postgres import SUPERUSER, Cluster
@@ -26,6 +28,11 @@ from local.server_process import FileLock, stop_orphan
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
+
+if not os.access(Path(__file__).parent.parent, os.W_OK):
+    # A checkout that belongs to somebody else: examples are then kept for this run only.
+    settings.register_profile("read-only checkout", database=InMemoryExampleDatabase())
+    settings.load_profile("read-only checkout")
 
 _SUPABASE = Path(__file__).parent.parent / "supabase"
 _PREFIX = "automaton-pytest-"
