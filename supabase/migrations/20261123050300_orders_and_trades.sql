@@ -163,6 +163,8 @@ create table public.automaton_fills (
     fee numeric not null,
     filled_at timestamptz not null,
     recorded_at timestamptz not null default now(),
+    flag text,
+    constraint fill_flag_is_known check (flag in ('stray', 'oversold', 'unmatched')),
     constraint fill_quantity_is_positive check (quantity > 0 and quantity < 'infinity'),
     constraint fill_price_is_positive check (price > 0 and price < 'infinity'),
     constraint fill_fee_is_finite check (fee > '-infinity' and fee < 'infinity'),
@@ -183,6 +185,7 @@ comment on column public.automaton_fills.price is 'USDC for one unit.';
 comment on column public.automaton_fills.fee is 'USDC.';
 comment on column public.automaton_fills.filled_at is 'Venue time.';
 comment on column public.automaton_fills.recorded_at is 'Database time.';
+comment on column public.automaton_fills.flag is 'What an admin should look at. stray: of an order nobody asked for. oversold: more than was held. unmatched: nothing was held.';
 
 -- as in policies/automaton_fills.sql
 -- Owners read the fills of their own agents, the runner reads all; rows are written by functions alone.

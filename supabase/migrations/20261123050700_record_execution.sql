@@ -74,13 +74,38 @@ comment on function private.apply_sell(public.automaton_orders, public.automaton
 'Reduces the open trade of a symbol; the sale that empties it settles profit, balance and counters.';
 revoke all on function private.apply_sell(public.automaton_orders, public.automaton_fills) from public;
 
+create function private.require_sane_fill(p_fill jsonb) returns void
+language plpgsql immutable set search_path = ''
+as $$
+begin
+    if pg_catalog.jsonb_typeof(p_fill) is distinct from 'object'
+        or coalesce(p_fill ->> 'venue_fill_id', '') !~ '^[!-~]{1,100}$'
+        or coalesce(p_fill ->> 'quantity', '') !~ '^[0-9]{1,12}(\.[0-9]{1,18})?$'
+        or coalesce(p_fill ->> 'price', '') !~ '^[0-9]{1,12}(\.[0-9]{1,18})?$'
+        or coalesce(p_fill ->> 'fee', '') !~ '^-?[0-9]{1,12}(\.[0-9]{1,18})?$'
+        or coalesce(p_fill ->> 'filled_at', '') !~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9:.]{8,15}(Z|[+-][0-9:]{2,5})$'
+    then
+        perform private.refuse(
+            'AU010', 'bad_input', 'A fill has an id, a quantity, a price, a fee and a time with its zone.'
+        );
+    end if;
+    if (p_fill ->> 'quantity')::numeric <= 0 or (p_fill ->> 'price')::numeric <= 0 then
+        perform private.refuse('AU010', 'bad_input', 'Quantity and price of a fill are positive.');
+    end if;
+end;
+$$;
+comment on function private.require_sane_fill(jsonb) is 'Refuses (AU010) what is no fill.';
+revoke all on function private.require_sane_fill(jsonb) from public;
+
 create function private.apply_fill(p_order public.automaton_orders, p_fill jsonb) returns boolean
 language plpgsql set search_path = ''
 as $$
 declare
     v_fill public.automaton_fills;
     v_trade_id uuid;
+    v_open_quantity numeric;
 begin
+    perform private.require_sane_fill(p_fill);
     insert into public.automaton_fills (
         venue_fill_id, client_order_id, agent_id, symbol, side, quantity, price, fee, filled_at
     ) values (
@@ -103,12 +128,22 @@ begin
     set cash = r.cash - v_fill.fee
         + case v_fill.side when 'sell' then 1 else -1 end * v_fill.quantity * v_fill.price
     where r.agent_id = p_order.agent_id;
+    select t.open_quantity into v_open_quantity from public.automaton_trades as t
+    where t.agent_id = p_order.agent_id and t.symbol = p_order.symbol and t.closed_at is null;
     if v_fill.side = 'buy' then
         v_trade_id := private.apply_buy(p_order, v_fill);
     else
         v_trade_id := private.apply_sell(p_order, v_fill);
     end if;
-    update public.automaton_fills set trade_id = v_trade_id where venue_fill_id = v_fill.venue_fill_id;
+    update public.automaton_fills
+    set trade_id = v_trade_id,
+        -- The money has moved whatever we think of it, so it is counted, and an admin is told.
+        flag = case
+            when v_fill.side = 'sell' and v_open_quantity is null then 'unmatched'
+            when v_fill.side = 'sell' and v_fill.quantity > v_open_quantity then 'oversold'
+            when p_order.reason = 'stray' then 'stray'
+        end
+    where venue_fill_id = v_fill.venue_fill_id;
     return true;
 end;
 $$;
