@@ -8,35 +8,30 @@ next one. Orders of one agent are given one after the other, under its lock.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from common.errors import AutomatonError, Permanent, Retryable
+from common.errors import AutomatonError, Permanent
 from common.logs import get_logger
 from runner.book import Book
-from runner.core import instructions, risk, stops
-from runner.core.commands import Refused, from_json, reply_key, to_json
+from runner.core import risk, stops
 from runner.core.model import Enter, Exit, ExitReason
 from runner.core.parameters import RULES
-from runner.core.restrictions import NO_RESTRICTIONS, Applied, Restrictions, exits_for, restrictions
 from runner.core.strategy import decide
+from runner.obedience import Obedience
 from runner.settling import Settling
 from runner.store import CycleReport, Lease, LeaseLost
-from runner.trader import Trader
+from runner.trader import URGENT, Trader
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
     from decimal import Decimal
     from uuid import UUID
 
     from runner.core.model import Account, Decision, Limits
+    from runner.core.restrictions import Restrictions
     from runner.desk import Desk
-    from runner.rows import HeldAgent, Instruction
-
-# As the database's default; an instruction that nobody read for so long is not obeyed any more.
-INSTRUCTION_LIFETIME = timedelta(hours=1)
+    from runner.rows import HeldAgent
 
 _log = get_logger(__name__)
 
@@ -57,7 +52,9 @@ class Agent:
         self._lock = asyncio.Lock()
         self._trader = Trader(desk, self.book)
         self._settling = Settling(desk, self.book, self._trader)
+        self._obedience = Obedience(desk, self.book, self._trader)
         self._loss_watch = risk.LossWatch()
+        self._demanded: dict[UUID, Exit] = {}
         self._log = _log.bind(agent_id=str(held.id))
 
     @property
@@ -86,10 +83,10 @@ class Agent:
 
     def needs_attention(self) -> bool:
         """Whether something is to be done that does not wait for a cycle."""
-        held = self.book.held
         return bool(
-            self._settling.is_needed()
-            or any(instruction.status == "pending" for instruction in held.instructions)
+            self._demanded
+            or self._settling.is_needed()
+            or self._obedience.is_asked()
             or (self._must_be_flat() and self.book.holdings)
         )
 
@@ -98,12 +95,18 @@ class Agent:
         return not (self.book.held.needs_a_runner or self.book.unbooked or self.is_busy)
 
     async def attend(self) -> None:
-        """Settle loose ends, obey instructions, and be flat when that is asked for."""
+        """Close what must be closed, settle loose ends, obey instructions."""
         async with self._lock:
             trouble: AutomatonError | None = None
             # Flat first, because the other steps may wait for a venue, and last, because they may
             # find more to close. None that fails keeps the next from being tried.
-            for step in (self._flatten, self._settling.settle, self._obey, self._flatten):
+            steps = (
+                self._flatten,
+                self._exit_demanded,
+                self._settling.settle,
+                self._obedience.obey,
+            )
+            for step in (*steps, self._flatten):
                 try:
                     await step()
                 except LeaseLost:
@@ -112,22 +115,14 @@ class Agent:
                     trouble = trouble or error
             self._note(trouble)
 
-    async def close(self, exits: Sequence[Exit]) -> None:
-        """Carry out what ``on_prices`` asked for."""
-        async with self._lock:
-            for one in exits:
-                await self._trader.exit(one)
-
-    def on_prices(self, prices: Mapping[str, Decimal], now: datetime) -> list[Exit]:
-        """Let new prices move stops, and return the exits that they demand."""
+    def on_prices(self, prices: Mapping[str, Decimal], now: datetime) -> None:
+        """Let new prices move stops, and remember the exits that they demand."""
         exits = RULES[self.book.held.strategy].exits
-        demanded = []
         for symbol in self.book.holdings.keys() & prices.keys():
             position = self.book.move(symbol, prices[symbol], exits)
             one = stops.check(position, prices[symbol], exits, now)
             if one is not None:
-                demanded.append(one)
-        return demanded
+                self._demanded.setdefault(self.book.holdings[symbol].trade_id, one)
 
     def suspects_loss(self, prices: Mapping[str, Decimal]) -> bool:
         """Whether these prices show the daily loss limit reached, once or again."""
@@ -147,7 +142,7 @@ class Agent:
 
     def wishes(self, now: datetime) -> list[str]:
         """Return the symbols in which this cycle asks for an order. Cheap: no I/O."""
-        account, restricted = self._account(), self._restrictions(now)
+        account, restricted = self._account(), self._obedience.restrictions(now)
         return [
             symbol
             for symbol in self.symbols()
@@ -160,7 +155,9 @@ class Agent:
             for symbol in symbols:
                 now = self._desk.now()
                 # Each order changes cash and exposure for the next one.
-                decision = self._decide(symbol, self._account(), self._restrictions(now), now)
+                decision = self._decide(
+                    symbol, self._account(), self._obedience.restrictions(now), now
+                )
                 closed_at = self._desk.market.view(self.book.held.strategy, symbol).closed_at
                 if isinstance(decision, Exit):
                     await self._trader.exit(decision)
@@ -206,29 +203,14 @@ class Agent:
             and self._desk.tenure.is_live()
             and not book.has_unknown_order()
             and not book.has_open_order(symbol)
-            and not any(i.status == "pending" for i in book.held.instructions)
+            and not self._obedience.is_asked()
         )
 
     def _account(self) -> Account:
         return self.book.account(self._desk.market.prices(self.book.holdings))
 
     def _limits(self) -> Limits:
-        return self._restrictions(self._desk.now()).tighten(self.book.held.limits)
-
-    def _restrictions(self, now: datetime) -> Restrictions:
-        """Fold the applied instructions; what counts in minutes counts on the database's clock."""
-        if not self.book.held.instructions:
-            return NO_RESTRICTIONS
-        database_now = self._desk.database_clock.now()
-        applied = [
-            Applied(from_json(instruction.command), instruction.settled_at)
-            for instruction in self.book.held.instructions
-            if instruction.status == "applied" and instruction.settled_at is not None
-        ]
-        folded = restrictions(applied, database_now)
-        if folded.paused_until is None:
-            return folded
-        return replace(folded, paused_until=now + (folded.paused_until - database_now))
+        return self._obedience.restrictions(self._desk.now()).tighten(self.book.held.limits)
 
     def _must_be_flat(self) -> ExitReason | None:
         if self._loss_watch.breaches >= risk.LOSS_CONFIRMATIONS:
@@ -252,40 +234,14 @@ class Agent:
         for error in sorted(errors, key=lambda one: not isinstance(one, LeaseLost)):
             raise error
 
-    async def _obey(self) -> None:
-        for instruction in self.book.held.instructions:
-            if instruction.status == "pending":
-                await self._obey_one(instruction)
-
-    async def _obey_one(self, instruction: Instruction) -> None:
-        """Act first and answer afterwards: a crash in between repeats, and never forgets."""
-        held = self.book.held
-        if self._desk.database_clock.now() - instruction.created_at > INSTRUCTION_LIFETIME:
-            await self._answer(instruction, "expired", "expired", None)
-            return
-        answer = instructions.parse(instruction.text, held.symbols, held.limits)
-        if isinstance(answer, Refused):
-            await self._answer(instruction, "rejected", reply_key(answer), None)
-            return
-        positions = [holding.position for holding in self.book.holdings.values()]
-        prices = self._desk.market.prices(self.book.holdings)
-        for one in exits_for(answer, positions, prices):
-            if not await self._trader.exit(one):
-                raise Retryable("The venue has not taken the exit that was asked for; once more.")
-        await self._answer(instruction, "applied", reply_key(answer), to_json(answer))
-
-    async def _answer(
-        self,
-        instruction: Instruction,
-        status: str,
-        reply: str,
-        command: Mapping[str, object] | None,
-    ) -> None:
-        await self._desk.store.settle_instruction(
-            self.lease, instruction.id, status, reply, command
-        )
-        self._log.info("instruction answered", status=status, reply=reply)
-        await self._trader.refresh()
+    async def _exit_demanded(self) -> None:
+        held = {holding.trade_id for holding in self.book.holdings.values()}
+        for trade_id, one in list(self._demanded.items()):
+            # A stop that was hit stays hit; a profit is taken while there is one.
+            if trade_id not in held or one.reason not in URGENT:
+                del self._demanded[trade_id]
+            if trade_id in held and await self._trader.exit(one):
+                self._demanded.pop(trade_id, None)
 
     def _note(self, error: Exception | None) -> None:
         words = None if error is None else str(error)

@@ -51,11 +51,9 @@ class Rounds:
         prices, now = self._desk.market.prices(symbols), self._desk.now()
         suspects = []
         for agent in list(self._crew.agents.values()):
-            if news and agent.book.holdings and not agent.is_busy:
-                exits = agent.on_prices(news, now)
-                if exits:
-                    self._crew.start(agent, partial(Agent.close, exits=exits))
-                elif agent.suspects_loss(prices):
+            if news and agent.book.holdings:
+                agent.on_prices(news, now)
+                if agent.suspects_loss(prices):
                     suspects.append(agent)
             if agent.needs_attention():
                 self._crew.start(agent, Agent.attend)
