@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bot.numbers import format_amount, format_price, format_quantity
 from bot.screens import profit_mark
-from bot.texts import Markup
+from bot.texts import Markup, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -25,7 +25,7 @@ def render(texts: Texts, kind: str, params: Row) -> str:
     general words: a member must never wait for news behind a message that cannot be written.
     """
     try:
-        return _KINDS[kind](texts, params)
+        return KINDS[kind](texts, params)
     except (KeyError, TypeError, ValueError, AttributeError, InvalidOperation):
         return general(texts, params)
 
@@ -100,6 +100,14 @@ def _daily_loss_halt(texts: Texts, params: Row) -> str:
     )
 
 
+def _platform_halted(texts: Texts, params: Row) -> str:
+    return texts.html("notice_platform_halted", reason=shortened(params["reason"], 500))
+
+
+def _platform_resumed(texts: Texts, _params: Row) -> str:
+    return texts.html("notice_platform_resumed")
+
+
 def _instruction_answered(texts: Texts, params: Row) -> str:
     return texts.html(
         "notice_instruction_answered",
@@ -108,13 +116,15 @@ def _instruction_answered(texts: Texts, params: Row) -> str:
     )
 
 
-_KINDS: Mapping[str, Callable[[Texts, Row], str]] = {
+KINDS: Mapping[str, Callable[[Texts, Row], str]] = {
     "trade_opened": _trade_opened,
     "trade_closed": _trade_closed,
     "emergency_stopped": _emergency_stopped,
     "emergency_done": _emergency_done,
     "downgraded": _downgraded,
     "daily_loss_halt": _daily_loss_halt,
+    "platform_halted": _platform_halted,
+    "platform_resumed": _platform_resumed,
     "instruction_answered": _instruction_answered,
 }
 

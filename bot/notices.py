@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _log = get_logger(__name__)
 
 _BATCH = 200
-_MEMBERS_AT_ONCE = 200
+_MEMBERS_AT_ONCE = 100
 # Below what Telegram allows in all, so that answers to presses find room.
 _NOTICES_PER_SECOND = 20
 # Before a member whose notices failed is tried again.

@@ -20,13 +20,13 @@ os.environ.setdefault("PTB_TIMEDELTA", "true")
 _MESSAGES_PER_SECOND = 28
 _MAX_TRIES = 3
 # Whoever pressed a button has long given up after this; the outbox waits by itself.
-_LONGEST_WAIT_SECONDS = 10.0
+_LONGEST_WAIT_SECONDS = 5.0
 
 
 class Pace(BaseRateLimiter[None]):
     """Spreads messages over time, and waits out a 429 in the request that got it.
 
-    A longer penalty than ten seconds is raised as ``RetryAfter``.
+    A longer penalty than five seconds is raised as ``RetryAfter``.
     """
 
     def __init__(self) -> None:

@@ -44,12 +44,15 @@ class Action(StrEnum):
     TELL = "tell"
 
 
+# What changes whether an agent trades, in the order in which it was pressed.
+SWITCHES = frozenset({Action.ENABLE, Action.DISABLE, Action.STOP, Action.RESUME})
+
 STRATEGIES = ("conservative", "moderate", "aggressive")
 RISK_LEVELS = ("low", "medium", "high")
 LANGUAGES = ("id", "en")
 
 _AGENT = r"(?P<agent>[0-9a-f]{32})"
-_DIALOGUE = r"(?P<dialogue>[0-9]{1,18})"
+_DIALOGUE = r"(?P<dialogue>0|[1-9][0-9]{0,17})"
 _SHAPES: Mapping[Action, str] = {
     Action.LANGUAGE: rf":(?P<choice>{'|'.join(LANGUAGES)})",
     Action.STRATEGY: rf":{_DIALOGUE}:(?P<choice>{'|'.join(STRATEGIES)})",

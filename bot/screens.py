@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import TYPE_CHECKING
 
 from bot.numbers import format_amount, format_price, format_quantity
 from bot.rows import HUNDRED, State
-from bot.texts import Markup
+from bot.texts import Markup, shortened
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from bot.spawning import Limits, Spawning
     from bot.texts import Texts
 
+# What an admin writes in a hurry must still fit a message.
+_REASON_LENGTH = 500
 _DOTS = {"stopped": "🔴", "trading": "🟢", "disabled": "⚪"}
 
 
@@ -118,6 +121,7 @@ def win_rate(texts: Texts, wins: int, total: int) -> str:
 
 def moment(texts: Texts, at: datetime) -> str:
     """A time to the minute, in UTC."""
+    at = at.astimezone(UTC)
     return texts.plain(
         "time",
         day=at.day,
@@ -166,7 +170,7 @@ def _state(texts: Texts, view: AgentView) -> Markup:
             f"state_{state}",
             day_pct=format_quantity(agent.daily_loss_limit_pct, texts.language),
             since=moment(texts, agent.emergency_stopped_at) if agent.emergency_stopped_at else "",
-            reason=view.platform_halt_reason,
+            reason=shortened(view.platform_halt_reason or "", _REASON_LENGTH),
         )
     if not view.open_trades or state in {State.TRADING, State.WAITING}:
         return Markup(sentence)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Self
 
@@ -85,8 +85,12 @@ class Spawning:
         notes = state.get("spawning")
         if notes is None:
             return None
-        balance = notes["balance"]
-        return replace(cls(**notes), balance=None if balance is None else Decimal(balance))
+        try:
+            balance = notes["balance"]
+            return replace(cls(**notes), balance=None if balance is None else Decimal(balance))
+        except (TypeError, KeyError, InvalidOperation):
+            # Notes of another version of the bot: the member begins again.
+            return None
 
 
 def tidy_name(text: str) -> str:

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from common.database import Database, Row
 
 _PAUSES_SECONDS = (0.2, 0.6)
+# As many as fit one message with a button for each.
+_MOST_AGENTS = 50
 
 
 class Store:
@@ -85,9 +87,11 @@ class Store:
     # Agents.
 
     async def agents(self, user_id: int) -> list[Agent]:
-        """Return the member's agents, oldest first."""
+        """Return the member's agents, oldest first; of very many the first fifty."""
         query = self._database.table("user_automatons").select(Agent.COLUMNS)
-        rows = await self._rows(query.eq("user_id", user_id).order("created_at").order("id"))
+        rows = await self._rows(
+            query.eq("user_id", user_id).order("created_at").order("id").limit(_MOST_AGENTS)
+        )
         return [Agent.from_row(row) for row in rows]
 
     async def agent(self, agent_id: UUID) -> Agent | None:

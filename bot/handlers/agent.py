@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from bot import keyboards, screens
 from bot.handlers.menu import show_agents
-from bot.rows import State
+from common.errors import Permanent
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from uuid import UUID
 
     from bot.handlers.desk import Turn
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _TRADES_SHOWN = 10
 _MOST_NAMES = 5
+_REFUSED_FOR_NOW = {"emergency_stopped", "platform_halted"}
 
 
 async def card(turn: Turn, press: Press) -> None:
@@ -47,16 +48,7 @@ async def show_card(turn: Turn, agent_id: UUID) -> None:
 
 async def enable(turn: Turn, press: Press) -> None:
     """Enable trading; an emergency stop is stronger than that."""
-    if not await turn.store.enable(press.agent):
-        await not_yours(turn)
-        return
-    view = await turn.store.view(press.agent)
-    if view is None:
-        await not_yours(turn)
-        return
-    stopped = view.state is State.EMERGENCY_STOPPED
-    await turn.toast(turn.texts.plain("resume_first" if stopped else "enabled"))
-    await turn.show(screens.card(turn.texts, view), keyboards.card(turn.texts, view))
+    await _start(turn, press, turn.store.enable, "enabled")
 
 
 async def after_disable(turn: Turn, press: Press, *, found: bool) -> None:
@@ -71,8 +63,7 @@ async def after_emergency_stop(turn: Turn, press: Press, *, found: bool) -> None
 
 async def resume(turn: Turn, press: Press) -> None:
     """Take back the emergency stop."""
-    found = await turn.store.resume(press.agent)
-    await _after_change(turn, press, "resumed", found=found)
+    await _start(turn, press, turn.store.resume, "resumed")
 
 
 async def after_stop_all(turn: Turn, names: Sequence[str]) -> None:
@@ -110,6 +101,21 @@ async def trades(turn: Turn, press: Press) -> None:
 async def not_yours(turn: Turn) -> None:
     """Answer a button for an agent that is not the member's."""
     await turn.toast(turn.texts.plain("not_your_agent"))
+
+
+async def _start(
+    turn: Turn, press: Press, change: Callable[[UUID], Awaitable[bool]], phrase: str
+) -> None:
+    """Let the agent trade; where its state forbids that, the card shows the state."""
+    try:
+        found = await change(press.agent)
+    except Permanent as refusal:
+        if refusal.reason not in _REFUSED_FOR_NOW:
+            raise
+        await turn.refuse(refusal.reason)
+        await show_card(turn, press.agent)
+        return
+    await _after_change(turn, press, phrase, found=found)
 
 
 async def _after_change(turn: Turn, press: Press, phrase: str, *, found: bool) -> None:

@@ -25,7 +25,8 @@ async def ask(turn: Turn, press: Press) -> None:
         await turn.offer_upgrade()
         return
     await turn.store.remember(turn.user_id, {"instruct": agent.agent_id.hex})
-    await turn.show(
+    # A message of its own: the card stays at hand.
+    await turn.send(
         turn.texts.html("instruct_ask", name=agent.name),
         keyboards.back_to_card(turn.texts, agent.agent_id),
     )
@@ -68,4 +69,7 @@ async def _pass_on(turn: Turn, agent: Agent, update_id: int, text: str) -> None:
     is_new = await turn.store.instruct(agent.agent_id, update_id, text)
     await turn.store.remember(turn.user_id, {})
     phrase = "instruct_passed_on" if is_new else "instruct_passed_on_before"
-    await turn.show(turn.texts.html(phrase, name=agent.name))
+    await turn.show(
+        turn.texts.html(phrase, name=agent.name),
+        keyboards.open_agent(turn.texts, agent.agent_id, agent.name),
+    )

@@ -21,6 +21,7 @@ from bot.spawning import (
     name_problem,
     tidy_name,
 )
+from bot.texts import shortened
 from common.errors import Permanent
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ async def on_text(turn: Turn, spawning: Spawning) -> None:
             await turn.send(turn.texts.html("spawn_use_buttons"))
             problem, answered = None, spawning
     if problem is not None:
-        html = turn.texts.html(problem, text=turn.text)
+        html = turn.texts.html(problem, text=shortened(turn.text))
         await turn.send(html, keyboards.cancel(turn.texts, spawning.dialogue_id))
         return
     await turn.store.remember(turn.user_id, answered.to_state())

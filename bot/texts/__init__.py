@@ -64,6 +64,11 @@ _LANGUAGES: Mapping[str, Texts] = {
 }
 
 
+def shortened(text: str, length: int = 40) -> str:
+    """Return the text, or so much of it that it can be quoted."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
 def texts_in(language: str) -> Texts:
     """Return the phrases of a language, English for one the bot does not speak."""
     return _LANGUAGES.get(language, _LANGUAGES[DEFAULT_LANGUAGE])

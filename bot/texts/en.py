@@ -98,7 +98,7 @@ PHRASES: Mapping[str, str] = {
     # The card.
     "card": (
         "🤖 <b>{name}</b>\n{state}\n\n"
-        "Equity: <b>{equity} USDC</b> ({profit}, {profit_pct} %)\n"
+        "Equity: <b>{equity} USDC</b>, P&amp;L {profit} ({profit_pct} %)\n"
         "{strategy} strategy, {risk} risk: {trade_pct} % a trade, {day_pct} % a day"
     ),
     "state_trading": "🟢 <b>Trading</b>: it looks at the market every 5 minutes.",
@@ -150,7 +150,6 @@ PHRASES: Mapping[str, str] = {
     "disabled": "Trading is disabled.",
     "stopped": "Emergency stop: no new trades, everything is being closed.",
     "resumed": "Resumed: trading is enabled.",
-    "resume_first": "It is emergency-stopped. Press Resume to let it trade again.",
     "up_to_date": "Up to date.",
     "not_your_agent": "This is not one of your agents.",
     "old_button": "This button is from an earlier message. Here is where you are now:",
@@ -184,6 +183,7 @@ PHRASES: Mapping[str, str] = {
     "still_trying": "One moment: I cannot reach the agent right now and keep trying.",
     "could_not_stop": "⚠️ I could not reach the agent yet. <b>Please press it again.</b>",
     "our_fault": "Something is wrong on our side, sorry. We have been told and are looking at it.",
+    "refused_emergency_stopped": ("It is emergency-stopped. Press Resume to let it trade again."),
     "refused_platform_halted": "Trading is paused for everyone right now. Please try again later.",
     "refused_not_allowed": "This is not one of your agents.",
     "refused_text_length": "Please write between 1 and 4096 characters.",

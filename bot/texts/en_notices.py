@@ -40,6 +40,11 @@ PHRASES: Mapping[str, str] = {
         "Equity {equity} USDC, at the start of the day {day_start_equity} USDC. Its open trades "
         "are being closed."
     ),
+    "notice_platform_halted": (
+        "🟠 Trading is paused for everyone: {reason}\n"
+        "Your agents open nothing new, and what they hold is being closed."
+    ),
+    "notice_platform_resumed": "🟢 Trading goes on for everyone; so do your enabled agents.",
     "notice_instruction_answered": "💬 <b>{agent_name}</b>: {answer}",
     "notice_other": "There is news of {agent_name}. Its card tells where it stands.",
     "notice_other_no_agent": "There is news of your agents. /agents shows where they stand.",
@@ -56,6 +61,7 @@ PHRASES: Mapping[str, str] = {
     "reason_daily_loss": "daily loss limit",
     "reason_emergency": "emergency stop",
     "reason_platform_halt": "trading is paused for everyone",
+    "reason_stray": "found at the exchange",
     "reason_other": "the strategy decided so",
     # What an agent answers: a command it follows from now on,
     "answer_only_symbols": "From now on I only buy {symbols}.",

@@ -99,7 +99,7 @@ PHRASES: Mapping[str, str] = {
     # The card.
     "card": (
         "🤖 <b>{name}</b>\n{state}\n\n"
-        "Ekuitas: <b>{equity} USDC</b> ({profit}, {profit_pct} %)\n"
+        "Ekuitas: <b>{equity} USDC</b>, P&amp;L {profit} ({profit_pct} %)\n"
         "Strategi {strategy}, risiko {risk}: {trade_pct} % per trade, {day_pct} % per hari"
     ),
     "state_trading": "🟢 <b>Trading</b>: memantau pasar setiap 5 menit.",
@@ -151,7 +151,6 @@ PHRASES: Mapping[str, str] = {
     "disabled": "Trading nonaktif.",
     "stopped": "Stop darurat: tidak ada trade baru, semuanya sedang ditutup.",
     "resumed": "Dilanjutkan: trading aktif.",
-    "resume_first": "Agent sedang stop darurat. Tekan Lanjutkan supaya bisa trading lagi.",
     "up_to_date": "Sudah terbaru.",
     "not_your_agent": "Ini bukan agent kamu.",
     "old_button": "Tombol ini dari pesan lama. Ini posisi kamu sekarang:",
@@ -187,6 +186,9 @@ PHRASES: Mapping[str, str] = {
     "still_trying": "Mohon tunggu: agent sedang tidak bisa dihubungi, saya terus mencoba.",
     "could_not_stop": "⚠️ Agent belum bisa dihubungi. <b>Silakan tekan sekali lagi.</b>",
     "our_fault": "Maaf, ada masalah di pihak kami. Kami sudah tahu dan sedang memeriksanya.",
+    "refused_emergency_stopped": (
+        "Agent sedang stop darurat. Tekan Lanjutkan supaya bisa trading lagi."
+    ),
     "refused_platform_halted": (
         "Trading sedang dijeda untuk semua member. Silakan coba lagi nanti."
     ),

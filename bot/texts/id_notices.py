@@ -40,6 +40,13 @@ PHRASES: Mapping[str, str] = {
         "Ekuitas {equity} USDC, di awal hari {day_start_equity} USDC. Trade yang terbuka sedang "
         "ditutup."
     ),
+    "notice_platform_halted": (
+        "🟠 Trading dijeda untuk semua member: {reason}\n"
+        "Agent kamu tidak membuka trade baru, dan trade yang terbuka sedang ditutup."
+    ),
+    "notice_platform_resumed": (
+        "🟢 Trading berjalan lagi untuk semua member, juga agent kamu yang aktif."
+    ),
     "notice_instruction_answered": "💬 <b>{agent_name}</b>: {answer}",
     "notice_other": "Ada kabar tentang {agent_name}. Kartunya menampilkan keadaannya.",
     "notice_other_no_agent": "Ada kabar tentang agent kamu. /agents menampilkan keadaannya.",
@@ -56,6 +63,7 @@ PHRASES: Mapping[str, str] = {
     "reason_daily_loss": "batas rugi harian",
     "reason_emergency": "stop darurat",
     "reason_platform_halt": "trading dijeda untuk semua member",
+    "reason_stray": "ditemukan di bursa",
     "reason_other": "keputusan strategi",
     # What an agent answers: a command it follows from now on,
     "answer_only_symbols": "Mulai sekarang saya hanya membeli {symbols}.",

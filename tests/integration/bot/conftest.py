@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import psycopg
 import pytest
@@ -18,6 +22,7 @@ from tests.integration.conftest import PUBLISHABLE_KEY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from uuid import UUID
 
     from local.gateway.app import Gateway
     from local.gateway.auth import Keys
@@ -123,6 +128,85 @@ class World:
         )
 
 
+@dataclass
+class HandRunner:
+    """What a runner does, through the database's own functions: lease, order, fills."""
+
+    world: World
+    runner_id: UUID = field(default_factory=uuid4)
+
+    def take(self, agent_id: UUID) -> int:
+        """Take over whatever waits for a runner; return the fence of this agent."""
+        call = self.world.rows
+        call("select public.runner_hello(%s, 'by hand')", self.runner_id)
+        call("select * from public.claim_agents(%s, 100, 600)", self.runner_id)
+        fence = self.world.one(
+            "select fence from public.automaton_runtime where agent_id = %s and runner_id = %s",
+            agent_id,
+            self.runner_id,
+        )
+        return int(fence)
+
+    def buy(self, agent_id: UUID, fence: int, price: str, symbol: str = "BTC-USDC") -> None:
+        """Open a trade of one USDC."""
+        quantity = str((1 / Decimal(price)).quantize(Decimal("0.00000001")))
+        stop_price = str(Decimal(price) * Decimal("0.95"))
+        self._order(agent_id, fence, symbol, "entry", "pullback", quantity, price, stop_price)
+
+    def sell(
+        self, agent_id: UUID, fence: int, price: str, reason: str, symbol: str = "BTC-USDC"
+    ) -> None:
+        """Close the open trade."""
+        quantity = self.world.one(
+            "select open_quantity from public.automaton_trades"
+            " where agent_id = %s and symbol = %s and closed_at is null",
+            agent_id,
+            symbol,
+        )
+        self._order(agent_id, fence, symbol, "exit", reason, str(quantity), price, None)
+
+    def settle(
+        self, agent_id: UUID, fence: int, status: str, reply: str, command: str | None
+    ) -> None:
+        """Answer the one pending instruction."""
+        self.world.rows(
+            "select public.settle_instruction(%s, %s, %s, id, %s, %s, %s::jsonb)"
+            " from public.automaton_instructions where agent_id = %s and status = 'pending'",
+            *(self.runner_id, agent_id, fence, status, reply, command, agent_id),
+        )
+
+    def _order(  # noqa: PLR0917 - an order is as much as this
+        self,
+        agent_id: UUID,
+        fence: int,
+        symbol: str,
+        kind: str,
+        reason: str,
+        quantity: str,
+        price: str,
+        stop_price: str | None,
+    ) -> None:
+        order_id = uuid4().hex
+        answer = self.world.one(
+            "select public.authorize_order(%s, %s, %s, %s, %s, %s, %s, %s::numeric, %s::numeric,"
+            " %s::numeric)",
+            *(self.runner_id, agent_id, fence, order_id, symbol, kind, reason),
+            *(quantity, price, stop_price),
+        )
+        assert answer["status"] == "authorised", answer
+        fill = {
+            "venue_fill_id": order_id,
+            "quantity": quantity,
+            "price": price,
+            "fee": "0.001",
+            "filled_at": datetime.now(UTC).isoformat(),
+        }
+        self.world.rows(
+            "select public.record_execution(%s, %s, %s, %s, 'filled', %s::jsonb)",
+            *(self.runner_id, agent_id, fence, order_id, json.dumps([fill])),
+        )
+
+
 @pytest.fixture
 async def quiet_world(database: Database, gateway: Gateway, keys: Keys) -> AsyncIterator[World]:
     """The world without the bot."""
@@ -138,6 +222,12 @@ async def world(quiet_world: World) -> AsyncIterator[World]:
     """The world with the bot running in it."""
     async with quiet_world.running_bot():
         yield quiet_world
+
+
+@pytest.fixture
+def runner(quiet_world: World) -> HandRunner:
+    """A runner that does only what the test says."""
+    return HandRunner(quiet_world)
 
 
 @pytest.fixture
