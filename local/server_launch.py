@@ -44,7 +44,7 @@ _SETTINGS = {
 }
 # Commits stay synchronous: the change reader only sees what has been flushed, so a lazy flush
 # would add up to 200 ms to every event while saving nothing once fsync is off.
-_NOT_DURABLE = {"fsync": "off", "full_page_writes": "off"}
+_NOT_DURABLE = {"fsync": "off", "full_page_writes": "off", "max_wal_size": "256MB"}
 
 
 def check_port(port: int | None) -> None:

@@ -27,6 +27,7 @@ from local.binaries import Install, find_install
 from local.postgres import Cluster
 from local.server_home import Home
 from local.server_process import Account, FileLock
+from tests.conftest import temporary_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -67,7 +68,7 @@ print("stopped", flush=True)
 @pytest.fixture
 def place() -> Iterator[Path]:
     """A new state directory in a place that every user may enter, which tmp_path is not."""
-    directory = Path(tempfile.mkdtemp(prefix="automaton-cluster-"))
+    directory = Path(tempfile.mkdtemp(prefix="automaton-cluster-", dir=temporary_root()))
     directory.chmod(0o755)
     yield directory / "state"
     shutil.rmtree(directory)
@@ -76,7 +77,7 @@ def place() -> Iterator[Path]:
 @pytest.fixture(scope="module")
 def used_place() -> Iterator[Path]:
     """The state directory of a server that has run before and that every test leaves stopped."""
-    directory = Path(tempfile.mkdtemp(prefix="automaton-cluster-"))
+    directory = Path(tempfile.mkdtemp(prefix="automaton-cluster-", dir=temporary_root()))
     directory.chmod(0o755)
     start(directory / "state").stop()
     yield directory / "state"
@@ -381,6 +382,7 @@ def test_what_was_elsewhere_for_a_temporary_directory_goes_with_it(
 ) -> None:
     elsewhere = place.parent / "elsewhere"
     monkeypatch.setattr(server_home, "_ELSEWHERE", elsewhere)
+    monkeypatch.setattr(tempfile, "tempdir", str(place.parent))
     closed = place.parent / "closed"
     closed.mkdir(mode=0o700)
     start(closed / "one").stop()
