@@ -1,4 +1,4 @@
-"""The command `automaton`: hands over to the process that was asked for, and imports only that one."""
+"""The command `automaton`: hands over to the process that was asked for, importing only that."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ COMMANDS = {
     "bot": ("bot.main", "the Telegram bot"),
     "runner": ("runner.main", "the runner that holds the agents' loops"),
     "migrate": ("local.migrate", "apply the database's pending migrations"),
-    "up": ("local.main", "the embedded stack: Postgres, gateway, simulated venue, Telegram emulator"),
+    "up": ("local.main", "the embedded stack: Postgres, gateway, venue, Telegram emulator"),
     "demo": ("local.demo", "everything together, with a scripted member, in one minute"),
 }
 

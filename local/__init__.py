@@ -1,0 +1,1 @@
+"""The embedded stack: what the hosted services offer, on one machine."""

@@ -22,7 +22,7 @@ from psycopg.rows import dict_row
 
 from common.errors import AutomatonError
 from common.logs import configure_logs
-from local.demo_chat import DemoChat
+from local.demo_chat import DemoChat, StillOpen
 from local.demo_processes import last_words, running
 from local.demo_start import eventful_start
 from local.main import add_stack_options, until_told_to_stop
@@ -80,7 +80,7 @@ async def _play(given: argparse.Namespace, directory: Path, say: Callable[[str],
         problem = None
         try:
             await chat.play()
-        except (NotSeen, TimeoutError) as error:
+        except (NotSeen, StillOpen) as error:
             problem = str(error)
             for name in ("bot", "runner"):
                 say(f"\n{last_words(name, directory)}")

@@ -20,6 +20,10 @@ ANSWER_SECONDS = 10.0
 FIRST_FILL_SECONDS = 30.0
 
 
+class StillOpen(Exception):  # noqa: N818 - what was found
+    """An emergency stop was reported as done and was not."""
+
+
 @dataclass
 class Findings:
     """What the demo saw on its way; seconds count from the moment `make demo` began."""
@@ -45,9 +49,10 @@ class DemoChat:
         self._began = began
         self._say = say
         self.findings = Findings()
+        self._enabled_at = 0
 
     async def play(self) -> None:
-        """Play everything in order; raises ``NotSeen`` at the first answer that does not come."""
+        """Play everything in order; ``NotSeen`` or ``StillOpen`` says what did not come about."""
         await self._members()
         await self._free_member_is_refused()
         ana = self._stack.telegram.person(LIFETIME_MEMBER, "Ana", language_code="en")
@@ -76,9 +81,9 @@ class DemoChat:
         budi = self._stack.telegram.person(FREE_MEMBER, "Budi", language_code="id")
         await budi.send("/start")
         await budi.expect("Halo", within_seconds=ANSWER_SECONDS)
-        await budi.press("Agen AI")
-        await budi.expect("belum punya agen", within_seconds=ANSWER_SECONDS)
-        await budi.press("Buat Agen Baru")
+        await budi.press("AI Agent")
+        await budi.expect("belum punya agent", within_seconds=ANSWER_SECONDS)
+        await budi.press("Buat Agent Baru")
         await budi.expect("Lifetime Premium", within_seconds=ANSWER_SECONDS)
         self.findings.refusals += 1
 
@@ -94,21 +99,22 @@ class DemoChat:
             await ana.expect(answer, within_seconds=ANSWER_SECONDS)
         for label, answer in (
             ("Conservative", "step 4 of 4"),
-            ("Low", "Spawn this agent?"),
-            ("Confirm", "is ready"),
+            ("Low: 2 % a trade, 5 % a day", "Spawn this agent?"),
+            ("Confirm", "Disabled: it opens no trades"),
         ):
             await ana.press(label)
             await ana.expect(answer, within_seconds=ANSWER_SECONDS)
 
     async def _enable(self, ana: Person) -> None:
         self._step("She enables trading; from here on the agent acts alone.")
+        self._enabled_at = ana.bookmark
         await ana.press("Enable Trading")
-        await ana.expect("Disable Trading", within_seconds=ANSWER_SECONDS)
+        await ana.expect(_enabled, within_seconds=ANSWER_SECONDS)
 
     async def _first_trade(self, ana: Person) -> None:
         self._step("The market moves on; the agent waits for its pattern.")
         waiting = asyncio.create_task(
-            ana.expect("TradingBot Alpha bought", within_seconds=FIRST_FILL_SECONDS)
+            ana.expect("opened a trade", within_seconds=FIRST_FILL_SECONDS, since=self._enabled_at)
         )
         while not waiting.done():
             await asyncio.wait([waiting], timeout=2)
@@ -127,28 +133,34 @@ class DemoChat:
 
     async def _instruct(self, ana: Person) -> None:
         self._step("She tells it something in plain words.")
-        await ana.send("avoid ETH for today")
-        await ana.expect("ETH", within_seconds=ANSWER_SECONDS)
+        await ana.send("avoid ETH")
+        await ana.expect("💬 TradingBot Alpha", within_seconds=ANSWER_SECONDS)
 
     async def _disable_and_enable(self, ana: Person) -> None:
         self._step("She disables trading, and enables it again.")
         await ana.press("Disable Trading", await self._agent_card(ana))
         await ana.expect("Disabled", within_seconds=ANSWER_SECONDS)
         await ana.press("Enable Trading")
-        await ana.expect("Disable Trading", within_seconds=ANSWER_SECONDS)
+        await ana.expect(_enabled, within_seconds=ANSWER_SECONDS)
 
     async def _emergency_stop(self, ana: Person) -> None:
         self._step("Emergency stop: everything is closed at once.")
+        pressed_at = ana.bookmark
         await ana.press("Emergency Stop")
-        await ana.expect("Emergency-stopped", within_seconds=ANSWER_SECONDS)
-        await self._until_flat()
+        await ana.expect("is emergency-stopped", within_seconds=ANSWER_SECONDS, since=pressed_at)
+        await ana.expect("stop is done", within_seconds=ANSWER_SECONDS, since=pressed_at)
+        cursor = await self._database.execute(
+            "select count(*) from public.automaton_trades where closed_at is null"
+        )
+        if await cursor.fetchone() != (0,):
+            raise StillOpen("the emergency stop left a trade open")
 
     async def _downgrade(self, ana: Person) -> None:
         self._step("She resumes; then an admin takes the tier away, and the agent halts.")
-        await ana.press("Resume")
-        await ana.expect("Disable Trading", within_seconds=ANSWER_SECONDS)
+        await ana.press("Resume", await self._agent_card(ana))
+        await ana.expect(_enabled, within_seconds=ANSWER_SECONDS)
         await self._database.execute("select admin.set_tier(%s, 'monthly')", (LIFETIME_MEMBER,))
-        await ana.expect("no longer Lifetime", within_seconds=ANSWER_SECONDS)
+        await ana.expect("no longer a Lifetime", within_seconds=ANSWER_SECONDS)
         await ana.press("Enable Trading", await self._agent_card(ana))
         await ana.expect("Lifetime Premium members only", within_seconds=ANSWER_SECONDS)
         self.findings.refusals += 1
@@ -159,14 +171,6 @@ class DemoChat:
         await ana.press("TradingBot Alpha")
         return await ana.expect("Equity", within_seconds=ANSWER_SECONDS)
 
-    async def _until_flat(self) -> None:
-        deadline = monotonic() + ANSWER_SECONDS
-        while monotonic() < deadline:
-            cursor = await self._database.execute(
-                "select count(*) from public.automaton_trades where closed_at is null"
-            )
-            row = await cursor.fetchone()
-            if row == (0,):
-                return
-            await asyncio.sleep(0.05)
-        raise TimeoutError("the emergency stop left a trade open")
+
+def _enabled(message: Message) -> bool:
+    return "Enabled" in message.text or "Trading:" in message.text

@@ -28,7 +28,7 @@ _ENTER = next(index for index, reason in enumerate(VERDICTS) if reason is None)
 def eventful_start(market: Market, *, speed: float) -> datetime:
     """Return the moment from which the conservative strategy has most to do within a minute.
 
-    What it finds must lie 8 to 20 real seconds ahead at ``speed``: late enough for bot and runner
+    What it finds must lie 7 to 17 real seconds ahead at ``speed``: late enough for bot and runner
     to be there, early enough for the first fill within 20 seconds. Files that ask for no entry at
     all start where they start.
     """
@@ -50,8 +50,8 @@ def eventful_start(market: Market, *, speed: float) -> datetime:
         low, high = np.searchsorted(entries, bounds)
         return int(high - low)
 
-    lead_ms = int(10 * speed * 1000)
+    lead_ms = int(8 * speed * 1000)
     starts = [at - lead_ms for at in entries.tolist() if at - lead_ms >= first_ms]
-    best = max(starts, key=lambda at: (seen(at, 8, 20), seen(at, 20, 50), -at), default=first_ms)
+    best = max(starts, key=lambda at: (seen(at, 7, 17), seen(at, 17, 50), -at), default=first_ms)
     # A few seconds into a candle, so that its close is not missed by a hair.
     return from_milliseconds(best - best % CANDLE_MS) + timedelta(seconds=CANDLE_SECONDS * 0.1)

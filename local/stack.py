@@ -12,13 +12,14 @@ import os
 import secrets
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from local.conway import ConwayServer
 from local.gateway.app import Gateway
 from local.gateway.auth import Keys
-from local.market import MarketClock, open_market
+from local.market import MarketClock, SimulatedMarket, open_market
 from local.migrate import migrate
 from local.postgres import Cluster
 from local.server_failures import plainly
@@ -26,7 +27,6 @@ from local.telegram import TelegramEmulator
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from datetime import datetime
     from typing import Self
 
     from local.market import Market
@@ -40,7 +40,7 @@ class StackOptions:
     """What the stack is made of; a port of None is a free one.
 
     ``candles`` are ``[SYMBOL=]FILE`` arguments, without any the market is made from ``seed``.
-    ``starts_at`` is where the market's clock begins, by default where its candles allow it.
+    ``starts_at`` is where the market's clock begins, by default now or where its candles allow.
     """
 
     state_dir: Path
@@ -123,10 +123,14 @@ class Stack:
                 durable=options.durable,
             )
             opening.callback(cluster.stop)
-            say(f"Postgres {cluster.version} is up; applying migrations …")
-            await asyncio.to_thread(
-                migrate, cluster.dsn(), SUPABASE / "migrations", SUPABASE / "roles.sql", say
+            applied = await asyncio.to_thread(
+                migrate,
+                cluster.dsn(),
+                SUPABASE / "migrations",
+                SUPABASE / "roles.sql",
+                lambda _line: None,
             )
+            say(f"Postgres {cluster.version} is up, {len(applied)} migrations applied.")
             keys = Keys(secret=drawn.jwt_secret, publishable=[drawn.publishable_key])
             gateway = Gateway(
                 dsn=cluster.dsn(user="authenticator"),
@@ -136,10 +140,10 @@ class Stack:
             )
             await gateway.start()
             opening.push_async_callback(gateway.stop)
-            starts_at = options.starts_at(market) if options.starts_at else market.starts_at
+            starts_at = (options.starts_at or _natural_start)(market)
             clock = MarketClock(starts_at, speed=options.speed)
             venue = ConwayServer(
-                options.state_dir / "conway.sqlite",
+                options.state_dir / f"conway-{market.name}.sqlite3",
                 market,
                 clock,
                 drawn.conway_api_key,
@@ -184,6 +188,11 @@ class Stack:
     async def stop(self) -> None:
         """Stop all parts, last started first."""
         await self._closing.aclose()
+
+
+def _natural_start(market: Market) -> datetime:
+    """Candles begin where they have a history; a made market has one at any time, so it is now."""
+    return datetime.now(UTC) if isinstance(market, SimulatedMarket) else market.starts_at
 
 
 def _write_private(path: Path, text: str) -> None:
