@@ -7,8 +7,9 @@ for what they can see in rows or at the venue, with a deadline.
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import time
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -176,16 +177,27 @@ class Stage:
             )
         return agent_id
 
-    def update_agent(self, agent_id: UUID, assignments: str) -> None:
+    async def update_agent(self, agent_id: UUID, assignments: str) -> None:
         """Change the agent's row as its owner does."""
-        with self.world.bot(LIFETIME) as bot:
-            bot.connection.execute(
-                f"update public.user_automatons set {assignments} where id = %s".encode(),
-                (agent_id,),
-            )
+
+        def update() -> None:
+            with self.world.bot(LIFETIME) as bot:
+                bot.connection.execute(
+                    f"update public.user_automatons set {assignments} where id = %s".encode(),
+                    (agent_id,),
+                )
+
+        await asyncio.to_thread(update)
+
+    async def change(self, statement: LiteralString, *arguments: object) -> None:
+        """Change rows as a superuser.
+
+        In a thread: the gateway in this very loop may hold the lock that is waited for.
+        """
+        await asyncio.to_thread(self.rows, statement, *arguments)
 
     def rows(self, query: LiteralString, *arguments: object) -> list[dict[str, Any]]:
-        """Ask the database as a superuser."""
+        """Ask the database as a superuser; to change anything, ``change`` it."""
         with self.world.session() as admin:
             return admin.rows(query, *arguments)
 
@@ -214,23 +226,61 @@ class Stage:
         )
         return int(row["cycles"])
 
-    def instruct(self, agent_id: UUID, text: str) -> None:
+    async def instruct(self, agent_id: UUID, text: str) -> None:
         """Tell the agent something, as its owner does."""
-        with self.world.bot(LIFETIME) as bot:
-            bot.rows(
-                "insert into public.automaton_instructions (agent_id, update_id, text)"
-                " values (%s, %s, %s)",
-                agent_id,
-                next(self.world.update_ids),
-                text,
-            )
+
+        def tell() -> None:
+            with self.world.bot(LIFETIME) as bot:
+                bot.rows(
+                    "insert into public.automaton_instructions (agent_id, update_id, text)"
+                    " values (%s, %s, %s)",
+                    agent_id,
+                    next(self.world.update_ids),
+                    text,
+                )
+
+        await asyncio.to_thread(tell)
 
     def held(self, agent_id: UUID) -> HeldAgent:
         """Return what the first runner believes of the agent."""
         return self.runners[0].supervisor.crew.agents[agent_id].book.held
 
-    async def until(self, what: Callable[[], Any], *, seconds: float = DEADLINE_SECONDS) -> Any:
-        """Wait until ``what`` returns something true, and return that."""
+    async def stop_gateway(self) -> None:
+        """Take the database away."""
+        await self.gateway.stop()
+
+    async def start_gateway(self) -> None:
+        """Bring it back where it was."""
+        port = int(self.gateway.url.rsplit(":", 1)[1])
+        self.gateway = _gateway(self.world.database, self.keys, port)
+        await self.gateway.start()
+
+    async def expire_leases(self) -> None:
+        """Let every lease end now."""
+        await self.change(
+            "update public.automaton_runtime set lease_expires_at = now() - interval '1 second'"
+            " where runner_id is not null"
+        )
+
+    def venue_orders(self) -> list[tuple[str, str, str]]:
+        """Return client order id, side and status of every order the venue ever took."""
+        with closing(sqlite3.connect(self.directory / "venue-copy.sqlite")) as copy:
+            self.venue._state._db.backup(copy)  # type: ignore[union-attr]
+            return copy.execute(
+                "select client_order_id, side, status from orders order by venue_order_id"
+            ).fetchall()
+
+    async def until(
+        self,
+        what: Callable[[], Any],
+        *,
+        seconds: float = DEADLINE_SECONDS,
+        tick: bool = False,
+    ) -> Any:
+        """Wait until ``what`` returns something true, and return that.
+
+        With ``tick`` market time goes on meanwhile, one price after the other.
+        """
         deadline = time.monotonic() + seconds
         while not (found := what()):
             for runner in self.runners:
@@ -238,7 +288,9 @@ class Stage:
                     runner.task.result()
             if time.monotonic() > deadline:
                 raise TimeoutError(f"waited {seconds} s in vain")
-            await asyncio.sleep(0.01)
+            if tick:
+                await self.clock.advance(5)
+            await asyncio.sleep(0.02)
         return found
 
     async def open_trade(self, agent_id: UUID) -> dict[str, Any]:
@@ -282,6 +334,12 @@ class Stage:
         assert (runtime["cash"], booked) == (cash, holdings)
 
 
+def _gateway(database: Database, keys: Keys, port: int) -> Gateway:
+    return Gateway(
+        dsn=database.dsn("authenticator"), replication_dsn=database.dsn(), keys=keys, port=port
+    )
+
+
 @asynccontextmanager
 async def stage(database: Database, keys: Keys, directory: Path) -> AsyncIterator[Stage]:
     """Everything but a runner, ten seconds after the candle that asks for an entry."""
@@ -292,7 +350,7 @@ async def stage(database: Database, keys: Keys, directory: Path) -> AsyncIterato
     close = market.candles(BTC, int(first_entry_at().timestamp() * 1000), 1).close[-1]
     market.said[BTC] = Decimal(repr(float(close)))
     venue = ConwayServer(directory / "venue.sqlite", market, market_clock, API_KEY)
-    gateway = Gateway(dsn=database.dsn("authenticator"), replication_dsn=database.dsn(), keys=keys)
+    gateway = _gateway(database, keys, 0)
     await venue.start()
     await gateway.start()
     built = Stage(world, keys, directory, market, venue, gateway, HandClock(market_clock))
@@ -301,5 +359,5 @@ async def stage(database: Database, keys: Keys, directory: Path) -> AsyncIterato
     finally:
         for runner in built.runners:
             await runner.kill()
-        await gateway.stop()
+        await built.gateway.stop()
         await venue.stop()

@@ -62,7 +62,7 @@ async def test_emergency_stop_closes_the_position_and_tells_the_member(scene: St
     agent_id = scene.spawn()
     await scene.start_runner()
     await scene.open_trade(agent_id)
-    scene.update_agent(agent_id, "emergency_stopped_at = now()")
+    await scene.update_agent(agent_id, "emergency_stopped_at = now()")
     closed = await scene.until(lambda: scene.closed_trade(agent_id))
     assert closed["exit_reason"] == "emergency"
     told = await scene.until(
@@ -82,7 +82,7 @@ async def test_disabled_agent_keeps_its_stop_and_is_released_once_it_is_flat(
     agent_id = scene.spawn()
     await scene.start_runner()
     trade = await scene.open_trade(agent_id)
-    scene.update_agent(agent_id, "trading_enabled = false")
+    await scene.update_agent(agent_id, "trading_enabled = false")
     await scene.until(lambda: not scene.held(agent_id).trading_enabled)
     await scene.say_price((trade["stop_price"] - 1).quantize(Decimal("0.01")))
     closed = await scene.until(lambda: scene.closed_trade(agent_id))
@@ -99,7 +99,7 @@ async def test_downgraded_member_keeps_the_stop_and_gets_no_entry(scene: Stage) 
     agent_id = scene.spawn()
     await scene.start_runner()
     trade = await scene.open_trade(agent_id)
-    scene.rows("update public.users set premium_tier = 'monthly' where user_id = 101")
+    await scene.change("update public.users set premium_tier = 'monthly' where user_id = 101")
     await scene.until(lambda: not scene.held(agent_id).may_enter)
     await scene.say_price((trade["stop_price"] - 1).quantize(Decimal("0.01")))
     await scene.until(lambda: scene.closed_trade(agent_id))
@@ -111,7 +111,9 @@ async def test_platform_halt_closes_every_position_and_enters_nothing(scene: Sta
     await scene.start_runner()
     await scene.open_trade(first)
     await scene.open_trade(second)
-    scene.rows("update public.platform_controls set halted_at = now(), halt_reason = 'test'")
+    await scene.change(
+        "update public.platform_controls set halted_at = now(), halt_reason = 'test'"
+    )
     await scene.until(lambda: scene.closed_trade(first) and scene.closed_trade(second))
     for agent_id in (first, second):
         [closed] = scene.trades(agent_id)
@@ -126,7 +128,7 @@ async def test_daily_loss_seen_at_two_prices_closes_and_halts_until_the_next_day
     await scene.start_runner()
     trade = await scene.open_trade(agent_id)
     # As if most of the day's limit had been lost before.
-    scene.rows(
+    await scene.change(
         "update public.automaton_runtime set day_start_equity = (equity - 0.05) / 0.95"
         " where agent_id = %s",
         agent_id,
@@ -154,7 +156,7 @@ async def test_instruction_to_close_all_sells_and_is_answered(scene: Stage) -> N
     agent_id = scene.spawn()
     await scene.start_runner()
     await scene.open_trade(agent_id)
-    scene.instruct(agent_id, "close all positions")
+    await scene.instruct(agent_id, "close all positions")
     closed = await scene.until(lambda: scene.closed_trade(agent_id))
     assert closed["exit_reason"] == "instruction"
     [answered] = await scene.until(
@@ -167,7 +169,7 @@ async def test_instruction_to_close_all_sells_and_is_answered(scene: Stage) -> N
 
 async def test_instruction_to_pause_keeps_the_agent_from_entering(scene: Stage) -> None:
     agent_id = scene.spawn()
-    scene.instruct(agent_id, "pause for 30 minutes")
+    await scene.instruct(agent_id, "pause for 30 minutes")
     await scene.start_runner()
     await scene.until(
         lambda: scene.rows(
@@ -180,7 +182,7 @@ async def test_instruction_to_pause_keeps_the_agent_from_entering(scene: Stage) 
 
 async def test_instruction_that_nobody_understands_is_rejected_with_a_word(scene: Stage) -> None:
     agent_id = scene.spawn(enabled=False)
-    scene.instruct(agent_id, "xyzzy plugh")
+    await scene.instruct(agent_id, "xyzzy plugh")
     await scene.start_runner()
     [answered] = await scene.until(
         lambda: scene.rows(
@@ -194,8 +196,8 @@ async def test_row_that_cannot_be_read_is_skipped_with_its_error_and_spares_the_
     scene: Stage,
 ) -> None:
     odd, sound = scene.spawn(), scene.spawn()
-    scene.rows("alter table public.user_automatons drop constraint strategy_is_known")
-    scene.rows("update public.user_automatons set strategy = 'wild' where id = %s", odd)
+    await scene.change("alter table public.user_automatons drop constraint strategy_is_known")
+    await scene.change("update public.user_automatons set strategy = 'wild' where id = %s", odd)
     await scene.start_runner()
     await scene.open_trade(sound)
     [runtime] = await scene.until(
