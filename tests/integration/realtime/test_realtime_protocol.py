@@ -247,3 +247,15 @@ async def test_token_refreshed_to_a_role_that_may_not_be_taken_is_told(
             "postgres_changes",
             "error",
         )
+
+
+async def test_refused_channel_is_subscribed_once_its_token_allows_it(
+    gateway: Gateway, writer: Writer, token: Callable[[str], str]
+) -> None:
+    by_price = on("tick", filter="price=gt.1")
+    async with Wire.connect(gateway) as wire:
+        assert "invalid column" in await wire.refusal("realtime:x", by_price)
+        await wire.send("realtime:x", "access_token", {"access_token": token("ann")})
+        assert (await wire.next("system"))["payload"]["message"] == SUBSCRIBED
+        await writer.execute("insert into tick values (1, 'BTC', 1), (2, 'BTC', 2)")
+        assert (await wire.change())["record"]["id"] == 2
