@@ -31,6 +31,7 @@ _FILE_NAME = re.compile(r"([0-9]+)_(.*)\.sql")
 _LOCK_KEY = 4_702_394_921_427_289_929  # any fixed number; every run of this tool uses the same
 _REFUSED = re.compile(r"authentication failed|does not exist|not permitted|no password supplied")
 _LOCAL_ENV = Path(".automaton/local.env")
+_MIGRATIONS = Path(__file__).parent.parent / "supabase" / "migrations"
 
 _CREATE_HISTORY: tuple[LiteralString, ...] = (
     "create schema if not exists supabase_migrations",
@@ -287,9 +288,7 @@ def main(argv: list[str]) -> int:
         "--db-url",
         help="the database; by default DATABASE_URL, else the one that `automaton up` started",
     )
-    parser.add_argument(
-        "--migrations", type=Path, default=Path("supabase/migrations"), help="their directory"
-    )
+    parser.add_argument("--migrations", type=Path, default=_MIGRATIONS, help="their directory")
     arguments = parser.parse_args(argv)
     try:
         db_url = arguments.db_url or _default_url()

@@ -40,7 +40,7 @@ grant execute on function private.acting_member_is_lifetime() to automaton_bot;
 -- as in policies/users.sql
 -- A member sees and registers only itself; a tier is written by admins alone.
 alter table public.users enable row level security;
-revoke all on public.users from public, anon, authenticated, automaton_bot, automaton_runner;
+revoke all on public.users from public, anon, authenticated, service_role, automaton_bot, automaton_runner;
 grant select, insert, update on public.users to service_role;
 grant select on public.users to automaton_bot;
 grant insert (user_id, language) on public.users to automaton_bot;
@@ -208,7 +208,7 @@ comment on column public.user_automatons.spawn_update_id is 'Telegram update tha
 -- as in policies/user_automatons.sql
 -- Owners see and steer their own agents; spawning and trading need lifetime, stopping never does.
 alter table public.user_automatons enable row level security;
-revoke all on public.user_automatons from public, anon, authenticated, automaton_bot, automaton_runner;
+revoke all on public.user_automatons from public, anon, authenticated, service_role, automaton_bot, automaton_runner;
 grant select, insert, update on public.user_automatons to service_role;
 grant select on public.user_automatons to automaton_bot, automaton_runner;
 grant insert (

@@ -17,7 +17,7 @@ insert into public.platform_controls default values;
 -- as in policies/platform_controls.sql
 -- Anyone who trades or talks to members reads the platform's switch; only admins turn it.
 alter table public.platform_controls enable row level security;
-revoke all on public.platform_controls from public, anon, authenticated, automaton_bot, automaton_runner;
+revoke all on public.platform_controls from public, anon, authenticated, service_role, automaton_bot, automaton_runner;
 grant select, update on public.platform_controls to service_role;
 grant select on public.platform_controls to automaton_bot, automaton_runner;
 
@@ -43,7 +43,7 @@ comment on column public.runners.last_seen_at is 'When it last renewed its lease
 -- as in policies/runners.sql
 -- Runners see who is alive; their own row is written by the lease functions.
 alter table public.runners enable row level security;
-revoke all on public.runners from public, anon, authenticated, automaton_bot, automaton_runner;
+revoke all on public.runners from public, anon, authenticated, service_role, automaton_bot, automaton_runner;
 grant select on public.runners to service_role;
 grant select on public.runners to automaton_bot, automaton_runner;
 
@@ -99,7 +99,7 @@ comment on column public.automaton_runtime.carried_losing is 'Losing trades of t
 -- as in policies/automaton_runtime.sql
 -- Owners read the observed state of their own agents, the runner reads all; rows are written by functions alone.
 alter table public.automaton_runtime enable row level security;
-revoke all on public.automaton_runtime from public, anon, authenticated, automaton_bot, automaton_runner;
+revoke all on public.automaton_runtime from public, anon, authenticated, service_role, automaton_bot, automaton_runner;
 grant select on public.automaton_runtime to service_role, automaton_bot, automaton_runner;
 
 drop policy if exists "owners read the observed state of their agents" on public.automaton_runtime;

@@ -58,7 +58,7 @@ comment on column public.automaton_orders.updated_at is 'When its status last ch
 -- as in policies/automaton_orders.sql
 -- Owners read the orders of their own agents, the runner reads all; rows are written by functions alone.
 alter table public.automaton_orders enable row level security;
-revoke all on public.automaton_orders from public, anon, authenticated, automaton_bot, automaton_runner;
+revoke all on public.automaton_orders from public, anon, authenticated, service_role, automaton_bot, automaton_runner;
 grant select on public.automaton_orders to service_role, automaton_bot, automaton_runner;
 
 drop policy if exists "owners read the orders of their agents" on public.automaton_orders;
@@ -134,7 +134,7 @@ comment on column public.automaton_trades.closed_at is 'Venue time of the last f
 -- as in policies/automaton_trades.sql
 -- Owners read the trades of their own agents, the runner reads all; rows are written by functions alone.
 alter table public.automaton_trades enable row level security;
-revoke all on public.automaton_trades from public, anon, authenticated, automaton_bot, automaton_runner;
+revoke all on public.automaton_trades from public, anon, authenticated, service_role, automaton_bot, automaton_runner;
 grant select on public.automaton_trades to service_role, automaton_bot, automaton_runner;
 
 drop policy if exists "owners read the trades of their agents" on public.automaton_trades;
@@ -190,7 +190,7 @@ comment on column public.automaton_fills.flag is 'What an admin should look at. 
 -- as in policies/automaton_fills.sql
 -- Owners read the fills of their own agents, the runner reads all; rows are written by functions alone.
 alter table public.automaton_fills enable row level security;
-revoke all on public.automaton_fills from public, anon, authenticated, automaton_bot, automaton_runner;
+revoke all on public.automaton_fills from public, anon, authenticated, service_role, automaton_bot, automaton_runner;
 grant select on public.automaton_fills to service_role, automaton_bot, automaton_runner;
 
 drop policy if exists "owners read the fills of their agents" on public.automaton_fills;
@@ -223,7 +223,7 @@ comment on column public.automaton_equity.cash is 'USDC.';
 -- as in policies/automaton_equity.sql
 -- Owners read the equity curve of their own agents, the runner reads all; rows are written by functions alone.
 alter table public.automaton_equity enable row level security;
-revoke all on public.automaton_equity from public, anon, authenticated, automaton_bot, automaton_runner;
+revoke all on public.automaton_equity from public, anon, authenticated, service_role, automaton_bot, automaton_runner;
 grant select on public.automaton_equity to service_role, automaton_bot, automaton_runner;
 
 drop policy if exists "owners read the equity curve of their agents" on public.automaton_equity;

@@ -35,7 +35,7 @@ comment on column public.automaton_instructions.settled_at is 'When it was answe
 -- as in policies/automaton_instructions.sql
 -- Lifetime owners instruct their own agents; the answer is written by a function alone.
 alter table public.automaton_instructions enable row level security;
-revoke all on public.automaton_instructions from public, anon, authenticated, automaton_bot, automaton_runner;
+revoke all on public.automaton_instructions from public, anon, authenticated, service_role, automaton_bot, automaton_runner;
 grant select, insert on public.automaton_instructions to service_role;
 grant select on public.automaton_instructions to automaton_bot, automaton_runner;
 grant insert (agent_id, update_id, text) on public.automaton_instructions to automaton_bot;
@@ -111,9 +111,9 @@ comment on column public.notifications.delivered_at is 'When Telegram took it.';
 -- as in policies/notifications.sql
 -- The bot reads the outbox and marks what it delivered; it cannot write a message of its own.
 alter table public.notifications enable row level security;
-revoke all on public.notifications from public, anon, authenticated, automaton_bot, automaton_runner;
+revoke all on public.notifications from public, anon, authenticated, service_role, automaton_bot, automaton_runner;
 revoke all on sequence public.notifications_id_seq
-from public, anon, authenticated, automaton_bot, automaton_runner;
+from public, anon, authenticated, service_role, automaton_bot, automaton_runner;
 grant select on public.notifications to service_role;
 grant select on public.notifications to automaton_bot;
 grant update (delivered_at) on public.notifications to automaton_bot;
@@ -160,7 +160,7 @@ comment on column public.telegram_updates.received_at is 'When the bot first saw
 -- as in policies/telegram_updates.sql
 -- The bot notes each update it begins to handle, for the member it acts for.
 alter table public.telegram_updates enable row level security;
-revoke all on public.telegram_updates from public, anon, authenticated, automaton_bot, automaton_runner;
+revoke all on public.telegram_updates from public, anon, authenticated, service_role, automaton_bot, automaton_runner;
 grant select on public.telegram_updates to service_role;
 grant select, insert (update_id, user_id) on public.telegram_updates to automaton_bot;
 

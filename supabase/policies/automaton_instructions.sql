@@ -1,6 +1,6 @@
 -- Lifetime owners instruct their own agents; the answer is written by a function alone.
 alter table public.automaton_instructions enable row level security;
-revoke all on public.automaton_instructions from public, anon, authenticated, automaton_bot, automaton_runner;
+revoke all on public.automaton_instructions from public, anon, authenticated, service_role, automaton_bot, automaton_runner;
 grant select, insert on public.automaton_instructions to service_role;
 grant select on public.automaton_instructions to automaton_bot, automaton_runner;
 grant insert (agent_id, update_id, text) on public.automaton_instructions to automaton_bot;

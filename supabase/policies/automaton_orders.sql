@@ -1,6 +1,6 @@
 -- Owners read the orders of their own agents, the runner reads all; rows are written by functions alone.
 alter table public.automaton_orders enable row level security;
-revoke all on public.automaton_orders from public, anon, authenticated, automaton_bot, automaton_runner;
+revoke all on public.automaton_orders from public, anon, authenticated, service_role, automaton_bot, automaton_runner;
 grant select on public.automaton_orders to service_role, automaton_bot, automaton_runner;
 
 drop policy if exists "owners read the orders of their agents" on public.automaton_orders;

@@ -1,6 +1,6 @@
 -- Owners read the observed state of their own agents, the runner reads all; rows are written by functions alone.
 alter table public.automaton_runtime enable row level security;
-revoke all on public.automaton_runtime from public, anon, authenticated, automaton_bot, automaton_runner;
+revoke all on public.automaton_runtime from public, anon, authenticated, service_role, automaton_bot, automaton_runner;
 grant select on public.automaton_runtime to service_role, automaton_bot, automaton_runner;
 
 drop policy if exists "owners read the observed state of their agents" on public.automaton_runtime;

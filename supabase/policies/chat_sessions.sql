@@ -1,6 +1,6 @@
 -- The bot keeps each member's half-finished dialogue in that member's own row.
 alter table public.chat_sessions enable row level security;
-revoke all on public.chat_sessions from public, anon, authenticated, automaton_bot, automaton_runner;
+revoke all on public.chat_sessions from public, anon, authenticated, service_role, automaton_bot, automaton_runner;
 grant select on public.chat_sessions to service_role;
 grant select, insert (user_id, state), update (user_id, state) on public.chat_sessions to automaton_bot;
 

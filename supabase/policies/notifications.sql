@@ -1,8 +1,8 @@
 -- The bot reads the outbox and marks what it delivered; it cannot write a message of its own.
 alter table public.notifications enable row level security;
-revoke all on public.notifications from public, anon, authenticated, automaton_bot, automaton_runner;
+revoke all on public.notifications from public, anon, authenticated, service_role, automaton_bot, automaton_runner;
 revoke all on sequence public.notifications_id_seq
-from public, anon, authenticated, automaton_bot, automaton_runner;
+from public, anon, authenticated, service_role, automaton_bot, automaton_runner;
 grant select on public.notifications to service_role;
 grant select on public.notifications to automaton_bot;
 grant update (delivered_at) on public.notifications to automaton_bot;

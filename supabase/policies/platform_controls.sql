@@ -1,6 +1,6 @@
 -- Anyone who trades or talks to members reads the platform's switch; only admins turn it.
 alter table public.platform_controls enable row level security;
-revoke all on public.platform_controls from public, anon, authenticated, automaton_bot, automaton_runner;
+revoke all on public.platform_controls from public, anon, authenticated, service_role, automaton_bot, automaton_runner;
 grant select, update on public.platform_controls to service_role;
 grant select on public.platform_controls to automaton_bot, automaton_runner;
 

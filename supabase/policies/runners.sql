@@ -1,6 +1,6 @@
 -- Runners see who is alive; their own row is written by the lease functions.
 alter table public.runners enable row level security;
-revoke all on public.runners from public, anon, authenticated, automaton_bot, automaton_runner;
+revoke all on public.runners from public, anon, authenticated, service_role, automaton_bot, automaton_runner;
 grant select on public.runners to service_role;
 grant select on public.runners to automaton_bot, automaton_runner;
 

@@ -1,6 +1,6 @@
 -- The bot notes each update it begins to handle, for the member it acts for.
 alter table public.telegram_updates enable row level security;
-revoke all on public.telegram_updates from public, anon, authenticated, automaton_bot, automaton_runner;
+revoke all on public.telegram_updates from public, anon, authenticated, service_role, automaton_bot, automaton_runner;
 grant select on public.telegram_updates to service_role;
 grant select, insert (update_id, user_id) on public.telegram_updates to automaton_bot;
 

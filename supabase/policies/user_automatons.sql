@@ -1,6 +1,6 @@
 -- Owners see and steer their own agents; spawning and trading need lifetime, stopping never does.
 alter table public.user_automatons enable row level security;
-revoke all on public.user_automatons from public, anon, authenticated, automaton_bot, automaton_runner;
+revoke all on public.user_automatons from public, anon, authenticated, service_role, automaton_bot, automaton_runner;
 grant select, insert, update on public.user_automatons to service_role;
 grant select on public.user_automatons to automaton_bot, automaton_runner;
 grant insert (

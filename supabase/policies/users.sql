@@ -1,6 +1,6 @@
 -- A member sees and registers only itself; a tier is written by admins alone.
 alter table public.users enable row level security;
-revoke all on public.users from public, anon, authenticated, automaton_bot, automaton_runner;
+revoke all on public.users from public, anon, authenticated, service_role, automaton_bot, automaton_runner;
 grant select, insert, update on public.users to service_role;
 grant select on public.users to automaton_bot;
 grant insert (user_id, language) on public.users to automaton_bot;

@@ -126,8 +126,8 @@ def test_public_roles_have_no_grant_at_all(world: World, role: str) -> None:
     assert granted == []
 
 
-@pytest.mark.parametrize("role", ["automaton_bot", "automaton_runner"])
-def test_processes_may_delete_and_truncate_nothing(world: World, role: str) -> None:
+@pytest.mark.parametrize("role", ["automaton_bot", "automaton_runner", "service_role"])
+def test_no_role_of_the_api_may_delete_or_truncate(world: World, role: str) -> None:
     with world.session() as admin:
         granted = admin.rows(
             "select relname from pg_class where relnamespace = 'public'::regnamespace"
