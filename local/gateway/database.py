@@ -20,7 +20,7 @@ from common.errors import Retryable
 from common.logs import get_logger
 from local.gateway.answers import Result, judge, needs_judging
 from local.gateway.catalogue import Catalogue, read_catalogue
-from local.gateway.errors import ApiError, from_postgres
+from local.gateway.errors import ApiError, from_postgres, not_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -223,3 +223,5 @@ def _translated(*, anonymous: bool) -> Iterator[None]:
         ) from None
     except psycopg.Error as error:
         raise from_postgres(error, anonymous=anonymous) from None
+    except UnicodeEncodeError:
+        raise not_text() from None

@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+import psycopg
+
 from common.errors import AutomatonError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import psycopg
     from psycopg.errors import Diagnostic
 
 
@@ -58,6 +59,11 @@ class ApiError(AutomatonError):
 def unsupported(what: str) -> ApiError:
     """Return the refusal for a feature of PostgREST that this gateway does not speak (501)."""
     return ApiError(501, "AUG01", f"The local gateway does not support {what}.")
+
+
+def not_text() -> ApiError:
+    """Return the refusal of a value that is no text for Postgres: a NUL, half a surrogate pair."""
+    return ApiError(400, "22021", 'invalid byte sequence for encoding "UTF8"')
 
 
 # By whole SQLSTATE first, then by its class (the first two characters); the rest is 400.
@@ -116,6 +122,8 @@ def from_postgres(error: psycopg.Error, *, anonymous: bool) -> ApiError:
     state = error.sqlstate
     diagnostic = error.diag
     message = diagnostic.message_primary
+    if isinstance(error, psycopg.DataError) and state is None:
+        return not_text()
     if state is None or message is None:
         return _lost(error)
     if state == "PGRST":

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 from urllib.parse import parse_qsl
 
-from local.gateway.errors import ApiError, unsupported
+from local.gateway.errors import ApiError, not_text, unsupported
 from local.gateway.filters import (
     Filter,
     parse_condition,
@@ -147,7 +147,7 @@ def _decode(query_string: str) -> list[tuple[str, str]]:
             400, "PGRST100", "The query string cannot be read.", details=str(error)
         ) from None
     if any("\0" in key or "\0" in value for key, value in parameters):
-        raise ApiError(400, "22021", 'invalid byte sequence for encoding "UTF8": 0x00')
+        raise not_text()
     return parameters
 
 

@@ -114,6 +114,8 @@ async def test_forged_token_is_pgrst301_and_401(http: httpx.AsyncClient) -> None
         ("postgres", 403, "42501"),
         ("supabase_admin", 403, "42501"),
         ('anon"; set role postgres; --', 401, "22023"),
+        ("anon\0", 400, "22021"),
+        ("\ud800", 400, "22021"),
     ],
 )
 async def test_role_that_authenticator_may_not_take_is_refused(

@@ -440,18 +440,15 @@ async def test_column_that_changes_its_type_is_read_with_the_new_one(
         connection.execute("create table public.shifting (id integer primary key)")
         connection.execute("grant all on public.shifting to anon")
         await anon.table("shifting").insert({"id": 1}).execute()
-        for _ in range(8):
+        # Often enough for every connection of the pool to have prepared the statement.
+        for _ in range(60):
             query = anon.table("shifting").select("id").eq("id", "1")
             assert rows(await query.execute()) == [{"id": 1}]
         connection.execute("alter table public.shifting alter column id type text")
         connection.execute("insert into public.shifting values ('one')")
-        # The change is announced after its commit; an insert that needs it shows when it is seen.
-        for _ in range(100):
-            try:
-                await anon.table("shifting").insert({"id": "two"}).execute()
-                break
-            except APIError as error:
-                assert error.code == "22P02"  # noqa: PT017 - any other error is a failure
+        # What is missing from the schema makes the gateway read it again.
+        connection.execute("alter table public.shifting add column extra text")
+        await anon.table("shifting").insert({"id": "two", "extra": "x"}).execute()
         found = await anon.table("shifting").select("id").eq("id", "one").execute()
         assert rows(found) == [{"id": "one"}]
 

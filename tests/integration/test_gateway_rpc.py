@@ -162,11 +162,15 @@ async def test_request_is_visible_to_sql_as_postgrest_shows_it(
 async def test_settings_of_one_request_never_reach_the_next(connect: Connect) -> None:
     member = await connect("gateway_member", x_telegram_user_id="77")
     stranger = await connect("gateway_member")
+    plain = await connect("service_role")
     for _ in range(5):
         settings = await call(member, "request_settings")
         assert settings["headers"]["x-telegram-user-id"] == "77"
         settings = await call(stranger, "request_settings")
         assert "x-telegram-user-id" not in settings["headers"]
+        # A role without settings of its own has those of the connection, not of its predecessor.
+        settings = await call(plain, "request_settings")
+        assert settings["statement_timeout"] == "8s"
 
 
 async def test_statement_timeout_of_the_role_and_of_the_function_are_kept(
