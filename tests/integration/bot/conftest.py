@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 from uuid import uuid4
 
 import psycopg
@@ -17,6 +18,7 @@ from psycopg.rows import dict_row
 
 from bot.main import run
 from common.settings import BotSettings
+from local.gateway.app import Gateway
 from local.telegram import TelegramEmulator
 from tests.integration.conftest import PUBLISHABLE_KEY
 
@@ -24,7 +26,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from uuid import UUID
 
-    from local.gateway.app import Gateway
     from local.gateway.auth import Keys
     from local.telegram import Person
     from tests.conftest import Database
@@ -38,10 +39,10 @@ class World:
     """Everything around the bot, and the bot when it runs."""
 
     telegram: TelegramEmulator
+    database: Database
     gateway: Gateway
     keys: Keys
     sql: psycopg.Connection[dict[str, Any]]
-    stop: asyncio.Event = field(default_factory=asyncio.Event)
 
     def settings(self, **changed: Any) -> BotSettings:
         """Settings as the bot's process reads them."""
@@ -66,6 +67,21 @@ class World:
         finally:
             stop.set()
             await asyncio.wait_for(bot, timeout=20)
+
+    @asynccontextmanager
+    async def database_away(self) -> AsyncIterator[None]:
+        """Nobody answers at the database's address until the block ends."""
+        await self.gateway.stop()
+        try:
+            yield
+        finally:
+            self.gateway = Gateway(
+                dsn=self.database.dsn("authenticator"),
+                replication_dsn=self.database.dsn(),
+                keys=self.keys,
+                port=urlsplit(self.gateway.url).port or 0,
+            )
+            await self.gateway.start()
 
     def rows(self, query: str, *arguments: Any) -> list[dict[str, Any]]:
         """What the database holds, seen by its superuser."""
@@ -212,7 +228,9 @@ async def quiet_world(database: Database, gateway: Gateway, keys: Keys) -> Async
     """The world without the bot."""
     async with TelegramEmulator(TOKEN) as telegram:
         with psycopg.connect(database.dsn(), autocommit=True, row_factory=dict_row) as sql:
-            yield World(telegram, gateway, keys, sql)
+            world = World(telegram, database, gateway, keys, sql)
+            yield world
+            await world.gateway.stop()
         assert telegram.unknown_methods == []
         assert telegram.unsupported == []
 
