@@ -138,15 +138,16 @@ class Visibility:
         viewer: Viewer,
         changes: Sequence[Change],
         conditions: Sequence[Condition],
+        *,
+        again: bool = False,
     ) -> list[Verdict]:
         """Return a verdict for each of ``changes``, all of one ``Relation``, in their order.
 
         A row that cannot be checked, because a policy fails on it, is hidden and logged. Raises
         ``psycopg.Error`` only when the connection is lost.
         """
-        relation = changes[0].relation
         try:
-            view = await self._view(relation, viewer.role)
+            view = await self._view(changes[0].relation, viewer.role)
             if view is None:
                 return [_HIDDEN] * len(changes)
             if view.refusal is not None:
@@ -155,23 +156,17 @@ class Visibility:
         except psycopg.Error as error:
             if self.is_lost(error):
                 raise
-            if isinstance(error, psycopg.errors.InsufficientPrivilege):
-                self._views.pop(relation, None)
-            if len(changes) > 1:
-                half = len(changes) // 2
-                return [
-                    *await self.check(viewer, changes[:half], conditions),
-                    *await self.check(viewer, changes[half:], conditions),
-                ]
-            if isinstance(error, psycopg.errors.InsufficientPrivilege):
-                return [_error(changes[0], UNAUTHORIZED)]
-            _log.warning(
-                "change_not_checked",
-                table=f"{relation.schema}.{relation.table}",
-                role=viewer.role,
-                error=str(error),
-            )
-            return [_HIDDEN]
+            if not again:
+                # The table may have been altered since the catalog was read.
+                self._views.pop(changes[0].relation, None)
+                return await self.check(viewer, changes, conditions, again=True)
+            if len(changes) == 1:
+                return [_failed(viewer, changes[0], error)]
+        half = len(changes) // 2
+        return [
+            *await self.check(viewer, changes[:half], conditions, again=True),
+            *await self.check(viewer, changes[half:], conditions, again=True),
+        ]
 
     async def _check(
         self,
@@ -256,6 +251,14 @@ class _Wanted:
             for filters, places in zip(self.filters, matches, strict=True)
             for place in places
         )
+
+
+def _failed(viewer: Viewer, change: Change, error: psycopg.Error) -> Verdict:
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return _error(change, UNAUTHORIZED)
+    table = f"{change.relation.schema}.{change.relation.table}"
+    _log.warning("change_not_checked", table=table, role=viewer.role, error=str(error))
+    return _HIDDEN
 
 
 def _is_too_large(*records: str | None) -> bool:

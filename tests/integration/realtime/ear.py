@@ -50,6 +50,11 @@ class Ear:
                 self._news.clear()
                 await self._news.wait()
 
+    async def hears(self, changes: int) -> None:
+        """Wait until it has heard that many changes and no more."""
+        await self.until(lambda: len(self.heard) >= changes)
+        assert len(self.heard) == changes
+
     def told(self) -> list[tuple[str, Any]]:
         """Kind and note body (or id) of everything heard."""
         return [

@@ -38,11 +38,11 @@ async def test_insert_update_and_delete_reach_the_client_as_supabase_writes_them
             "insert into note (owner, body, amount, doc, tags)"
             """ values ('ann', 'größer', 1.5, '{"a": [1, null]}', '{x,"y z",NULL}')"""
         )
-        await ear.until(lambda: len(ear.heard) == 1)
+        await ear.hears(1)
         await writer.execute("update note set body = null")
-        await ear.until(lambda: len(ear.heard) == 2)
+        await ear.hears(2)
         await writer.execute("delete from note")
-        await ear.until(lambda: len(ear.heard) == 3)
+        await ear.hears(3)
     inserted, updated, deleted = ear.heard
     record = {
         "id": 1,
@@ -84,16 +84,16 @@ async def test_members_hear_of_their_own_rows_only_but_everyone_of_deletes(
         first = await add_note(writer, "ann", "a1")
         await add_note(writer, "bob", "b1")
         # The live row is checked: whoever has not been told before it changes is never told.
-        await ann.until(lambda: len(ann.heard) == 1)
-        await admin.until(lambda: len(admin.heard) == 2)
+        await ann.hears(1)
+        await admin.hears(2)
         await writer.execute("update note set owner = 'bob', body = 'b2' where id = %s", (first,))
-        await bob.until(lambda: len(bob.heard) == 2)
-        await admin.until(lambda: len(admin.heard) == 3)
+        await bob.hears(2)
+        await admin.hears(3)
         await writer.execute("delete from note where id = %s", (first,))
         await asyncio.gather(
-            ann.until(lambda: len(ann.heard) == 2),
-            bob.until(lambda: len(bob.heard) == 3),
-            admin.until(lambda: len(admin.heard) == 4),
+            ann.hears(2),
+            bob.hears(3),
+            admin.hears(4),
         )
     assert ann.told() == [("INSERT", "a1"), ("DELETE", first)]
     assert bob.told() == [("INSERT", "b1"), ("UPDATE", "b2"), ("DELETE", first)]
@@ -103,6 +103,27 @@ async def test_members_hear_of_their_own_rows_only_but_everyone_of_deletes(
         ("UPDATE", "b2"),
         ("DELETE", first),
     ]
+
+
+async def test_members_stay_apart_however_often_the_check_was_made(
+    gateway: Gateway,
+    keys: Keys,
+    writer: Writer,
+    token: Callable[[str], str],
+) -> None:
+    service = keys.mint("service_role", valid_for_seconds=300)
+    async with (
+        listening(gateway, token("ann"), on("note")) as ann,
+        listening(gateway, service, on("note")) as admin,
+        listening(gateway, token("bob"), on("note")) as bob,
+    ):
+        for place in range(1, 31):
+            await add_note(writer, ("ann", "bob")[place % 2], str(place))
+            await admin.hears(place)
+        await ann.hears(15)
+        await bob.hears(15)
+    assert [int(body) for _, body in ann.told()] == list(range(2, 31, 2))
+    assert [int(body) for _, body in bob.told()] == list(range(1, 31, 2))
 
 
 async def test_several_tables_clients_and_channels_hear_what_each_asked_for(

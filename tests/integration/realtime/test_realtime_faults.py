@@ -54,7 +54,7 @@ async def test_lost_connection_is_replaced_and_every_channel_told(
             system = await wire.next("system", topic)
             assert system["payload"]["message"] == SUBSCRIBED
         await add_note(writer, "ann", "after")
-        await ear.until(lambda: len(ear.heard) == 1)
+        await ear.hears(1)
     assert ear.told() == [("INSERT", "after")]
     slots = await writer.execute(
         "select count(*) from pg_replication_slots where database = %s and not active",

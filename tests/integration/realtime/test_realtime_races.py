@@ -125,3 +125,23 @@ async def test_claims_that_change_during_the_check_decide_what_is_told(
             told.append(await wire.change())
     assert held not in [data["record"]["id"] for data in told]
     assert told[-1]["record"]["body"] == "his"
+
+
+async def test_table_altered_between_commit_and_check_still_tells_its_row(
+    gateway: Gateway,
+    bare_database: Database,
+    writer: Writer,
+    held_commits: Callable[[], None],
+    token: Callable[[str], str],
+) -> None:
+    async with Wire.connect(gateway) as wire:
+        await wire.subscribe("realtime:x", on("tick"), on("note"), token=token("ann"))
+        await writer.execute("insert into tick values (1, 'BTC', 1)")
+        assert (await wire.change())["record"]["symbol"] == "BTC"
+        async with held_note(bare_database, writer, "nobody"):
+            # Not checked before the held commit, and then against another table.
+            await writer.execute("insert into tick values (2, 'ETH', 2)")
+            await writer.execute("alter table tick rename column symbol to pair")
+            held_commits()
+        record = (await wire.change())["record"]
+    assert (record["id"], record["pair"], record["price"]) == (2, "ETH", 2)

@@ -22,7 +22,16 @@ if TYPE_CHECKING:
 
 PROJECT = Path(__file__).parent.parent / "js"
 OLDEST_NODE = 20
-UNREACHABLE = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ECONNRESET", "ETIMEDOUT", "ENETUNREACH")
+UNREACHABLE = (
+    "ENOTFOUND",
+    "EAI_AGAIN",
+    "ECONNREFUSED",
+    "ECONNRESET",
+    "ENETUNREACH",
+    "EHOSTUNREACH",
+    "ETIMEDOUT",
+    "ERR_SOCKET_TIMEOUT",
+)
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +47,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("package.json", "package-lock.json", "round_trip.mjs"):
         shutil.copy(PROJECT / name, directory)
     command = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--prefer-offline"]
+    patience = ["--fetch-retries=0", "--fetch-timeout=20000"]
     installed = subprocess.run(
-        command, cwd=directory, capture_output=True, text=True, check=False, timeout=90
+        [*command, *patience], cwd=directory, capture_output=True, text=True, check=False
     )
     if installed.returncode != 0 and any(word in installed.stderr for word in UNREACHABLE):
         pytest.skip("The npm registry cannot be reached, so supabase-js is not tried.")

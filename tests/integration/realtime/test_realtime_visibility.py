@@ -183,7 +183,7 @@ async def test_row_too_large_for_the_clients_is_told_without_its_long_values(
         await writer.execute(
             "insert into note (owner, body) values ('ann', repeat('x', 1100000)), ('ann', 'small')"
         )
-        await ear.until(lambda: len(ear.heard) == 2)
+        await ear.hears(2)
     large, small = ear.heard
     assert large["errors"] == ["Error 413: Payload Too Large"]
     assert (large["record"]["id"], large["record"]["owner"]) == (1, "ann")
