@@ -363,10 +363,9 @@ def test_command_reads_the_url_from_the_environment_and_reports(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     write(directory, v1_first="create table public.one (id int)")
-    monkeypatch.chdir(directory.parent.parent)
     monkeypatch.setenv("DATABASE_URL", bare_database.dsn())
 
-    codes = [main([]), main([])]
+    codes = [main(["--migrations", str(directory)]) for _ in range(2)]
 
     assert codes == [0, 0]
     assert capsys.readouterr().out.splitlines() == [
@@ -390,7 +389,7 @@ def test_command_finds_the_local_database_and_fails_with_a_sentence(
     (project / ".automaton").mkdir()
     (project / ".automaton" / "local.env").write_text(f"DATABASE_URL={bare_database.dsn()}\n")
 
-    codes = (without, main([]))
+    codes = (without, main(["--migrations", str(directory)]))
 
     assert codes == (1, 1)
     errors = capsys.readouterr().err.splitlines()
