@@ -39,6 +39,7 @@ class Crew:
         self._untold: list[CycleReport] = []
         self._work: dict[UUID, asyncio.Task[None]] = {}
         self._look_again: set[UUID] = set()
+        self._closed = False
 
     @property
     def size(self) -> int:
@@ -93,25 +94,24 @@ class Crew:
         self._unreadable.pop(agent_id, None)
         self._schedule.remove(agent_id)
 
-    def start(self, agent: Agent, work: Callable[[Agent], Awaitable[None]]) -> bool:
+    def start(self, agent: Agent, work: Callable[[Agent], Awaitable[None]]) -> None:
         """Begin a piece of work, unless one is under way; then the agent is looked at after it."""
         if agent.id in self._work:
             self._look_again.add(agent.id)
-            return False
-        task = asyncio.create_task(self._guarded(agent, work))
-        self._work[agent.id] = task
-        task.add_done_callback(lambda _: self._ended(agent))
-        return True
+        elif not self._closed:
+            task = asyncio.create_task(self._guarded(agent, work))
+            self._work[agent.id] = task
+            task.add_done_callback(lambda _: self._ended(agent))
 
     async def finish(self, patience_seconds: float) -> None:
-        """Wait for the work that is under way, then give up on it."""
+        """Begin nothing more, wait for the work that is under way, then break it off."""
+        self._closed = True
         if self._work:
             await asyncio.wait(self._work.values(), timeout=patience_seconds)
-
-    def abandon(self) -> None:
-        """Break off all work, as a crash would."""
-        for task in self._work.values():
+        tasks = list(self._work.values())
+        for task in tasks:
             task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     @property
     def has_unreadable(self) -> bool:

@@ -98,6 +98,13 @@ class Rounds:
         shortest = max(_SHORTEST_PAUSE_SECONDS, self._cycle_seconds / speed * _SHARED_ROUND)
         return min(max(wait_seconds, min(shortest, _LONGEST_PAUSE_SECONDS)), _LONGEST_PAUSE_SECONDS)
 
+    async def close(self) -> None:
+        """Break off what is still being told to the database."""
+        reporting = list(self._reporting)
+        for task in reporting:
+            task.cancel()
+        await asyncio.gather(*reporting, return_exceptions=True)
+
     def _wishes(self, agent: Agent) -> list[str]:
         try:
             return agent.wishes(self._desk.now())

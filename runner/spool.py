@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from common.errors import BadSetting
+from common.logs import get_logger
 from runner.core.model import as_text
 from runner.store import OrderIntent
 
@@ -38,11 +39,14 @@ create table if not exists exits (
 """
 _BUSY_SECONDS = 1.0
 
+_log = get_logger(__name__)
+
 
 class Spool:
     """Opens or creates the journal at ``path``; ``BadSetting`` when that cannot be.
 
-    ``sqlite3.Error`` from a method means that the disk failed and nothing was written.
+    A disk that fails later is logged and keeps nothing from being sold: this process goes on from
+    memory, and after a restart the venue is asked for the ids of open trades.
     """
 
     def __init__(self, path: Path) -> None:
@@ -74,12 +78,9 @@ class Spool:
         return any(intent.agent_id == agent_id for intent in self._waiting.values())
 
     def add(self, intent: OrderIntent) -> None:
-        """Journal an exit before it is sent; the same one again changes nothing.
-
-        When the disk fails, this process remembers it all the same.
-        """
+        """Journal an exit before it is sent; the same one again changes nothing."""
         self._waiting[intent.client_order_id] = intent
-        self._db.execute(
+        self._write(
             "insert or ignore into exits values (?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 intent.client_order_id,
@@ -100,7 +101,13 @@ class Spool:
     def remove(self, client_order_id: str) -> None:
         """Forget an exit that the database has booked."""
         self._waiting.pop(client_order_id, None)
-        self._db.execute("delete from exits where client_order_id = ?", (client_order_id,))
+        self._write("delete from exits where client_order_id = ?", (client_order_id,))
+
+    def _write(self, statement: str, values: tuple[str, ...]) -> None:
+        try:
+            self._db.execute(statement, values)
+        except sqlite3.Error as error:
+            _log.error("the journal cannot be written", why=str(error))
 
     def _read(self) -> Iterator[OrderIntent]:
         rows = self._db.execute(

@@ -83,15 +83,16 @@ class Supervisor:
                 ("realtime", self._feed.run),
             )
         ]
+        patience_seconds = 0.0
         try:
             await stop.wait()
-        except asyncio.CancelledError:
-            self.crew.abandon()
-            raise
+            patience_seconds = _FINISH_SECONDS
         finally:
             for loop in loops:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
+            await self.crew.finish(patience_seconds)
+            await self._rounds.close()
         await self._hand_back()
 
     async def _start(self, stop: asyncio.Event) -> None:
@@ -110,8 +111,6 @@ class Supervisor:
         _log.info("runner started", runner_id=str(self._desk.store.runner_id))
 
     async def _hand_back(self) -> None:
-        await self.crew.finish(_FINISH_SECONDS)
-        self.crew.abandon()
         try:
             async with asyncio.timeout(_RELEASE_SECONDS):
                 await self._leases.release(self.crew.ids)

@@ -8,7 +8,6 @@ exit keeps its id until the order under it has certainly ended, so it may be sen
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 import time
 from typing import TYPE_CHECKING
 
@@ -188,13 +187,7 @@ class Trader:
     async def _exit_without_database(self, intent: OrderIntent, reason: ExitReason) -> bool:
         if reason not in URGENT:
             raise Retryable("The database is away; this exit waits for it.")
-        try:
-            self._desk.spool.add(intent)
-        except sqlite3.Error as error:
-            # The next runner that adopts the trade asks the venue for this id.
-            self._log.error(
-                "exit not journalled", client_order_id=intent.client_order_id, why=str(error)
-            )
+        self._desk.spool.add(intent)
         outcome = await self._desk.send(intent)
         if outcome is None:
             return False

@@ -1,0 +1,159 @@
+"""The database goes away while a position is open: stops fire, and the books catch up exactly."""
+
+from __future__ import annotations
+
+import shutil
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from local.conway import Fault, FaultKind
+from runner.core.ids import exit_order_id
+from tests.integration.runner_world import BTC, Stage, stage
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+    from uuid import UUID
+
+    from local.gateway.auth import Keys
+    from tests.conftest import Database
+
+
+@pytest.fixture
+async def scene(database: Database, keys: Keys, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with stage(database, keys, tmp_path) as built:
+        yield built
+
+
+def below(price: Decimal) -> Decimal:
+    """A price a little under another."""
+    return (price * Decimal("0.999")).quantize(Decimal("0.01"))
+
+
+def sales(scene: Stage) -> list[str]:
+    """The ids under which the venue sold anything."""
+    return [order_id for order_id, side, status in scene.venue_orders() if side == "sell"]
+
+
+async def fall_through_the_stop(scene: Stage, agent_id: UUID) -> dict[str, Any]:
+    """Open a trade, take the database away, and let the price fall; returns the trade."""
+    trade = await scene.open_trade(agent_id)
+    await scene.stop_gateway()
+    scene.market.said[BTC] = below(trade["stop_price"])
+    await scene.until(lambda: sales(scene), tick=True)
+    return trade
+
+
+async def assert_sold_once_and_booked(scene: Stage, agent_id: UUID) -> None:
+    """One sale at the venue, the same one in the books, and equal ledgers."""
+    closed = await scene.until(lambda: scene.closed_trade(agent_id), tick=True)
+    assert sales(scene) == [exit_order_id(agent_id, BTC, closed["id"])]
+    assert [(o["kind"], o["status"]) for o in scene.orders(agent_id)] == [
+        ("entry", "filled"),
+        ("exit", "filled"),
+    ]
+    await scene.assert_books_equal_venue(agent_id)
+
+
+async def test_stop_hit_while_the_database_is_away_sells_once_and_is_booked_later(
+    scene: Stage,
+) -> None:
+    agent_id = scene.spawn()
+    await scene.start_runner()
+    await fall_through_the_stop(scene, agent_id)
+    for _ in range(20):  # The price stays below the stop, and nothing more is sold.
+        await scene.clock.advance(5)
+    await scene.start_gateway()
+    await assert_sold_once_and_booked(scene, agent_id)
+    [trade] = scene.trades(agent_id)
+    assert trade["exit_reason"] == "stop_loss"
+
+
+async def test_stop_booked_after_an_outage_longer_than_the_lease(scene: Stage) -> None:
+    agent_id = scene.spawn()
+    await scene.start_runner()
+    await fall_through_the_stop(scene, agent_id)
+    await scene.expire_leases()
+    await scene.start_gateway()
+    await assert_sold_once_and_booked(scene, agent_id)
+
+
+async def test_runner_killed_before_it_could_replay_books_from_its_journal(scene: Stage) -> None:
+    agent_id = scene.spawn()
+    first = await scene.start_runner("one")
+    await fall_through_the_stop(scene, agent_id)
+    await first.kill()
+    await scene.start_gateway()
+    await scene.expire_leases()
+    await scene.start_runner("one")
+    await assert_sold_once_and_booked(scene, agent_id)
+
+
+async def test_machine_lost_with_its_journal_the_next_runner_finds_the_sale_at_the_venue(
+    scene: Stage,
+) -> None:
+    agent_id = scene.spawn()
+    first = await scene.start_runner("one")
+    await fall_through_the_stop(scene, agent_id)
+    await first.kill()
+    shutil.rmtree(scene.directory / "one")
+    await scene.start_gateway()
+    await scene.expire_leases()
+    scene.market.said.clear()
+    await scene.start_runner("two")
+    await assert_sold_once_and_booked(scene, agent_id)
+
+
+async def test_stop_sold_while_the_answer_is_lost_is_not_sold_again(scene: Stage) -> None:
+    agent_id = scene.spawn()
+    await scene.start_runner()
+    trade = await scene.open_trade(agent_id)
+    await scene.stop_gateway()
+    scene.venue.faults.add(Fault(FaultKind.DISCONNECT_AFTER))
+    scene.market.said[BTC] = below(trade["stop_price"])
+    await scene.until(lambda: sales(scene), tick=True)
+    for _ in range(5):
+        await scene.clock.advance(5)
+    await scene.start_gateway()
+    await assert_sold_once_and_booked(scene, agent_id)
+
+
+async def test_entry_filled_as_the_database_goes_away_is_guarded_by_its_stop(
+    scene: Stage,
+) -> None:
+    agent_id = scene.spawn()
+    scene.venue.faults.add(Fault(FaultKind.SLOW_AFTER, seconds=0.5))
+    runner = await scene.start_runner()
+    await scene.until(scene.venue_orders)
+    await scene.stop_gateway()
+    agent = runner.supervisor.crew.agents[agent_id]
+    await scene.until(lambda: agent.book.holdings)
+    stop_price = agent.book.holdings[BTC].position.stop_price
+    scene.market.said[BTC] = below(stop_price)
+    await scene.until(lambda: sales(scene), tick=True)
+    await scene.start_gateway()
+    await scene.until(lambda: scene.closed_trade(agent_id), tick=True)
+    assert len(sales(scene)) == 1
+    await scene.assert_books_equal_venue(agent_id)
+
+
+async def test_full_disk_does_not_keep_a_stop_from_being_sold_and_booked(scene: Stage) -> None:
+    agent_id = scene.spawn()
+    runner = await scene.start_runner()
+    runner.supervisor._desk.spool._db.execute("pragma query_only = on")
+    await fall_through_the_stop(scene, agent_id)
+    await scene.start_gateway()
+    await assert_sold_once_and_booked(scene, agent_id)
+
+
+async def test_no_entry_goes_out_while_the_database_is_away(scene: Stage) -> None:
+    agent_id = scene.spawn()
+    await scene.start_runner()
+    await fall_through_the_stop(scene, agent_id)
+    bought = [order for order in scene.venue_orders() if order[1] == "buy"]
+    for _ in range(4):
+        await scene.clock.advance(300)
+        await scene.until(lambda: not scene.runners[0].supervisor.crew._work)
+    assert [order for order in scene.venue_orders() if order[1] == "buy"] == bought
