@@ -25,9 +25,10 @@ def next_cycle(agent_id: UUID, now: datetime, cycle_seconds: float) -> datetime:
     the length that is the agent's own and never changes.
     """
     draw = int.from_bytes(hashlib.sha256(agent_id.bytes).digest()[:4]) / 2**32
-    own_seconds = AFTER_CLOSE_SECONDS + draw * SPREAD * cycle_seconds
-    elapsed = (now - _EPOCH).total_seconds() - own_seconds
-    return _EPOCH + timedelta(seconds=(elapsed // cycle_seconds + 1) * cycle_seconds + own_seconds)
+    own = timedelta(seconds=AFTER_CLOSE_SECONDS + draw * SPREAD * cycle_seconds)
+    cycle = timedelta(seconds=cycle_seconds)
+    # Whole microseconds throughout, so that a cycle which is due exactly now is not due again.
+    return _EPOCH + own + ((now - _EPOCH - own) // cycle + 1) * cycle
 
 
 class Schedule:

@@ -42,6 +42,13 @@ _BUSY_SECONDS = 1.0
 _log = get_logger(__name__)
 
 
+def _cannot_open(path: Path, error: Exception) -> BadSetting:
+    return BadSetting(
+        f"AUTOMATON_STATE_DIR = {path.parent}: the journal {path.name} cannot be opened ({error}). "
+        "Give the runner a directory that it may write to."
+    )
+
+
 class Spool:
     """Opens or creates the journal at ``path``; ``BadSetting`` when that cannot be.
 
@@ -53,14 +60,15 @@ class Spool:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_SECONDS)
+        except (OSError, sqlite3.Error) as error:
+            raise _cannot_open(path, error) from None
+        try:
             self._db.executescript(
                 f"pragma journal_mode = wal; pragma synchronous = full; {_SCHEMA}"
             )
-        except (OSError, sqlite3.Error) as error:
-            raise BadSetting(
-                f"AUTOMATON_STATE_DIR = {path.parent}: the journal {path.name} cannot be opened "
-                f"({error}). Give the runner a directory that it may write to."
-            ) from None
+        except sqlite3.Error as error:
+            self._db.close()
+            raise _cannot_open(path, error) from None
         self._waiting = {intent.client_order_id: intent for intent in self._read()}
 
     def close(self) -> None:
