@@ -117,11 +117,13 @@ class Store:
             "p_capacity": min(capacity, MOST_ROWS),
             "p_lease_seconds": lease_seconds,
         }
-        return _leases(await self._call("claim_agents", arguments))
+        rows: list[Row] = await self._call("claim_agents", arguments)
+        return [Lease(UUID(row["agent_id"]), int(row["fence"])) for row in rows]
 
     async def renew(self, lease_seconds: int) -> list[Lease]:
         """Prolong all leases that are alive and return them; the rest was lost."""
-        return _leases(await self._call("renew_leases", {"p_lease_seconds": lease_seconds}))
+        renewed: Row = await self._call("renew_leases", {"p_lease_seconds": lease_seconds})
+        return [Lease(UUID(agent_id), int(fence)) for agent_id, fence in renewed.items()]
 
     async def release(self, agent_ids: Iterable[UUID]) -> None:
         """Hand agents back at once."""
@@ -233,10 +235,6 @@ class Store:
 
 def _lease_arguments(lease: Lease) -> Row:
     return {"p_agent_id": str(lease.agent_id), "p_fence": lease.fence}
-
-
-def _leases(rows: list[Row]) -> list[Lease]:
-    return [Lease(UUID(row["agent_id"]), int(row["fence"])) for row in rows]
 
 
 def _texts(ids: Iterable[UUID]) -> list[str]:

@@ -107,24 +107,29 @@ $$;
 comment on function public.claim_agents(uuid, integer, integer) is
 'Takes over up to p_capacity agents that nobody holds and that have something to do. Each takeover raises the fence.';
 
-create function public.renew_leases(p_runner_id uuid, p_lease_seconds integer)
-returns table (agent_id uuid, fence bigint)
+create function public.renew_leases(p_runner_id uuid, p_lease_seconds integer) returns jsonb
 language plpgsql security definer set search_path = ''
 as $$
 declare
     v_until timestamptz;
+    v_renewed jsonb;
 begin
     perform private.require_runner();
     v_until := private.lease_until(p_lease_seconds);
     update public.runners as u set last_seen_at = pg_catalog.now() where u.runner_id = p_runner_id;
-    return query
-    update public.automaton_runtime as r set lease_expires_at = v_until
-    where r.runner_id = p_runner_id and r.lease_expires_at > pg_catalog.clock_timestamp()
-    returning r.agent_id, r.fence;
+    with renewed as (
+        update public.automaton_runtime as r set lease_expires_at = v_until
+        where r.runner_id = p_runner_id and r.lease_expires_at > pg_catalog.clock_timestamp()
+        returning r.agent_id, r.fence
+    )
+
+    select coalesce(pg_catalog.jsonb_object_agg(renewed.agent_id, renewed.fence), '{}') into v_renewed
+    from renewed;
+    return v_renewed;
 end;
 $$;
 comment on function public.renew_leases(uuid, integer) is
-'One call for all agents: prolongs the leases that are still alive and answers with them. What is missing was lost.';
+'One call for all agents: prolongs the leases that are still alive and answers with {agent_id: fence}. What is missing was lost. One value and not a row each, since the API cuts an answer at 1000 rows.';
 
 create function public.release_agents(p_runner_id uuid, p_agent_ids uuid[]) returns integer
 language plpgsql security definer set search_path = ''

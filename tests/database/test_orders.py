@@ -371,3 +371,13 @@ def test_lease_released_is_taken_over_at_once_with_a_higher_fence(
     with world.runner() as runner:
         runner.rows("select public.release_agents(%s, %s)", world.runner_id, [agent_id])
     assert world.claim(uuid4()) == {agent_id: 2}
+
+
+def test_leases_renewed_come_in_one_answer_however_many(
+    world: World,
+) -> None:
+    spawned = {str(world.spawn()) for _ in range(3)}
+    world.claim()
+    with world.runner() as runner:
+        renewed = runner.one("select public.renew_leases(%s, 60) as leases", world.runner_id)
+    assert renewed == {"leases": dict.fromkeys(spawned, 1)}
