@@ -1,101 +1,28 @@
-"""Candles from a CSV file (plain or gzip), and the market that replays them.
+"""The market that replays candles.
 
-The file has the header ``t,open,high,low,close,volume``; ``t`` is the opening time in
-milliseconds since 1970 UTC. Whatever is wrong is said with file and line number. Holes in time
-are allowed, because real markets have them. The published files are quoted in USDT; here they
-stand in for USDC.
-
-At the end of the file the price stays where it is and no candle follows: a strategy sees stale
+At the end of the candles the price stays where it is and no candle follows: a strategy sees stale
 data and does nothing.
 """
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import zlib
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from common.errors import BadSetting
-from local.market.source import price_inside, rules_for_price, to_tick
-from runner.core.market import CANDLE_MS, BadCandle, Candles, from_milliseconds, to_milliseconds
+from runner.candles import price_inside, rules_for_price, to_tick
+from runner.core.market import CANDLE_MS, Candles, from_milliseconds, to_milliseconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
     from decimal import Decimal
-    from pathlib import Path
 
     from runner.core.model import SymbolRules
 
-HEADER = "t,open,high,low,close,volume"
 WARM_UP_CANDLES = 1000
-_GZIP_MAGIC = b"\x1f\x8b"
-_FIRST_DATA_LINE = 2
-_FIELDS = 6
-
-
-def load_candles(path: Path) -> Candles:
-    """Read a candle file; ``BadSetting`` names the file, the line and what is wrong there."""
-    lines = _read_text(path).split("\n")
-    if lines[-1] == "":
-        lines.pop()
-    if not lines:
-        raise BadSetting(f"{path} is empty; the first line must be {HEADER}")
-    if lines[0].rstrip("\r") != HEADER:
-        raise BadSetting(f"{path} line 1: the header must be {HEADER}")
-    if len(lines) == 1:
-        raise BadSetting(f"{path} has a header but no candles")
-    times = np.empty(len(lines) - 1, dtype=np.int64)
-    values = np.empty((5, len(times)), dtype=np.float64)
-    for index, line in enumerate(lines[1:]):
-        try:
-            # Unpacked by name, because numpy would spread a single price over the whole row.
-            opened_at, opened, high, low, closed, volume = line.split(",")
-            times[index] = int(opened_at)
-            values[:, index] = tuple(map(float, (opened, high, low, closed, volume)))
-        except (ValueError, OverflowError):
-            raise _bad_line(path, index, _malformed(line)) from None
-    uneven = times % CANDLE_MS != 0
-    if uneven.any():
-        raise _bad_line(path, int(np.argmax(uneven)), "t is not on a 5-minute boundary")
-    try:
-        candles = Candles(times, *values)
-    except BadCandle as bad:
-        raise _bad_line(path, bad.index, f"the candle {bad.sentence}") from None
-    if len(times) > 1 and int(np.median(np.diff(times))) != CANDLE_MS:
-        raise BadSetting(f"{path}: most candles are not 5 minutes apart; give 5-minute candles")
-    return candles
-
-
-def _read_text(path: Path) -> str:
-    try:
-        content = path.read_bytes()
-        if content.startswith(_GZIP_MAGIC):
-            content = gzip.decompress(content)
-        return content.decode("ascii")
-    except (EOFError, gzip.BadGzipFile, zlib.error):
-        raise BadSetting(f"{path} is a damaged or cut off gzip file") from None
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        raise BadSetting(f"{path} line {line}: this is not a text file of numbers") from None
-    except OSError as error:
-        raise BadSetting(f"{path} cannot be read: {error.strerror}") from None
-
-
-def _malformed(line: str) -> str:
-    if not line.strip():
-        return "the line is empty"
-    fields = line.count(",") + 1
-    if fields != _FIELDS:
-        return f"the line has {fields} fields, expected {_FIELDS} ({HEADER})"
-    return "a field is not a number"
-
-
-def _bad_line(path: Path, index: int, sentence: str) -> BadSetting:
-    return BadSetting(f"{path} line {index + _FIRST_DATA_LINE}: {sentence}")
 
 
 class FileMarket:

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from local.market.source import price_inside, rules_for_price, to_tick
+from runner.candles import price_inside, rules_for_price, to_tick
 from runner.core.market import CANDLE_MS, Candles, Values, to_milliseconds
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ import pytest
 
 from common.errors import BadSetting
 from local.conway.wire import candles_json
-from local.market import FileMarket, SimulatedMarket, load_candles, open_market
-from local.market.files import HEADER, WARM_UP_CANDLES
-from local.market.source import price_inside, rules_for_price
+from local.market import FileMarket, SimulatedMarket, open_market
+from local.market.files import WARM_UP_CANDLES
+from runner.candles import HEADER, load_candles, price_inside, rules_for_price
 from runner.core.market import (
     CANDLE_MS,
     CANDLE_SECONDS,
