@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import shutil
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.integration.conftest import PUBLISHABLE_KEY
+from tests.integration.npm import install
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,40 +20,12 @@ if TYPE_CHECKING:
     from tests.integration.realtime.ear import Writer
 
 PROJECT = Path(__file__).parent.parent / "js"
-OLDEST_NODE = 20
-UNREACHABLE = (
-    "ENOTFOUND",
-    "EAI_AGAIN",
-    "ECONNREFUSED",
-    "ECONNRESET",
-    "ENETUNREACH",
-    "EHOSTUNREACH",
-    "ETIMEDOUT",
-    "ERR_SOCKET_TIMEOUT",
-)
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The script with the client that the lock pins installed beside it."""
-    node, npm = shutil.which("node"), shutil.which("npm")
-    if node is None or npm is None:
-        pytest.skip("Node.js is not installed, so supabase-js is not tried.")
-    version = subprocess.run([node, "--version"], capture_output=True, text=True, check=True)
-    if int(version.stdout.lstrip("v").split(".")[0]) < OLDEST_NODE:
-        pytest.skip(f"Node.js is older than {OLDEST_NODE}, so supabase-js is not tried.")
-    directory = tmp_path_factory.mktemp("js")
-    for name in ("package.json", "package-lock.json", "round_trip.mjs"):
-        shutil.copy(PROJECT / name, directory)
-    command = [npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts", "--prefer-offline"]
-    patience = ["--fetch-retries=0", "--fetch-timeout=20000"]
-    installed = subprocess.run(
-        [*command, *patience], cwd=directory, capture_output=True, text=True, check=False
-    )
-    if installed.returncode != 0 and any(word in installed.stderr for word in UNREACHABLE):
-        pytest.skip("The npm registry cannot be reached, so supabase-js is not tried.")
-    assert installed.returncode == 0, installed.stderr
-    return directory
+    return install(PROJECT, tmp_path_factory.mktemp("js"))
 
 
 async def test_supabase_js_writes_reads_and_hears_of_its_own_row(
