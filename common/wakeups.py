@@ -40,13 +40,14 @@ _HEARTBEATS = "phoenix"
 class Wake:
     """A reason to look again.
 
-    ``table`` is None when everything must be read again. ``row_id`` and ``agent_id`` are what the
-    changed row holds in columns of those names, None where it has none.
+    ``table`` is None when everything must be read again. The others are what the changed row
+    holds in its columns ``id``, ``agent_id`` and ``version``, None where it has none.
     """
 
     table: str | None = None
     row_id: str | None = None
     agent_id: str | None = None
+    version: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +237,15 @@ class _Connection:
         def hear(payload: Mapping[str, Any]) -> None:
             data = payload["data"]
             row = data.get("record") or data.get("old_record") or {}
-            self._hear(Wake(table, _text(row.get("id")), _text(row.get("agent_id"))))
+            version = row.get("version")
+            self._hear(
+                Wake(
+                    table,
+                    _text(row.get("id")),
+                    _text(row.get("agent_id")),
+                    version if isinstance(version, int) else None,
+                )
+            )
 
         return hear
 

@@ -90,6 +90,10 @@ class Agent:
             or (self._must_be_flat() and self.book.holdings)
         )
 
+    def is_urgent(self) -> bool:
+        """Whether a position is to be closed right now."""
+        return bool(self._demanded or (self._must_be_flat() and self.book.holdings))
+
     def can_be_released(self) -> bool:
         """Whether nobody needs to run this agent."""
         return not (self.book.held.needs_a_runner or self.book.unbooked or self.is_busy)

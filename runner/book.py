@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from runner.core.stops import Exits
-    from runner.rows import HeldAgent, OpenTrade
+    from runner.rows import HeldAgent
     from runner.store import Order, Outcome
 
 # Of trades that the database has not numbered yet; any fixed value does.
@@ -133,32 +133,30 @@ class Book:
 
     def _merge(self) -> None:
         before = {holding.trade_id: holding.position for holding in self.holdings.values()}
-        merged = {
-            trade.symbol: Holding(trade.id, position)
-            for trade in self.held.trades
-            if (position := self._remaining(trade)) is not None
-        }
-        for order, outcome in self.unbooked.values():
-            booked = any(trade.symbol == order.symbol for trade in self.held.trades)
-            if order.stop_price is not None and outcome.fills and not booked:
-                merged[order.symbol] = _bought(order, order.stop_price, outcome)
-        self.holdings = {
-            symbol: replace(h, position=_not_lower(h.position, before.get(h.trade_id)))
-            for symbol, h in merged.items()
-        }
-        alive = {trade.id for trade in self.held.trades}
-        alive |= {holding.trade_id for holding in self.holdings.values()}
+        booked = {trade.symbol for trade in self.held.trades}
+        bought = [Holding(trade.id, trade.position()) for trade in self.held.trades]
+        bought += [
+            _bought(order, order.stop_price, outcome)
+            for order, outcome in self.unbooked.values()
+            if order.stop_price is not None and outcome.fills and order.symbol not in booked
+        ]
+        self.holdings = {}
+        for holding in bought:
+            position = self._unsold(holding)
+            if position is not None:
+                position = _not_lower(position, before.get(holding.trade_id))
+                self.holdings[position.symbol] = replace(holding, position=position)
+        alive = {holding.trade_id for holding in bought}
         self._attempts = {id_: n for id_, n in self._attempts.items() if id_ in alive}
 
-    def _remaining(self, trade: OpenTrade) -> Position | None:
+    def _unsold(self, holding: Holding) -> Position | None:
         sold = sum(
             outcome.filled_quantity
             for order, outcome in self.unbooked.values()
-            if order.trade_id == trade.id
+            if order.trade_id == holding.trade_id
         )
-        position = trade.position()
-        left = position.quantity - sold
-        return replace(position, quantity=left) if left > 0 else None
+        left = holding.position.quantity - sold
+        return replace(holding.position, quantity=left) if left > 0 else None
 
 
 def _bought(order: Order, stop_price: Decimal, outcome: Outcome) -> Holding:

@@ -1,23 +1,17 @@
-"""The agents that this runner holds, and the work that is being done for them.
-
-At most one piece of work runs for an agent at a time, as a task that ends. Whatever goes wrong
-in it stays with that agent: it is logged, written to the agent's row with the next cycle, and
-touches no other.
-"""
+"""The agents that this runner holds, kept in step with the database's rows."""
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TYPE_CHECKING
 
-from common.errors import AutomatonError
 from common.logs import get_logger
 from runner.agent import Agent
-from runner.store import MOST_ROWS, CycleReport, Lease, LeaseLost
+from runner.store import MOST_ROWS, CycleReport, Lease
+from runner.work import Work
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from uuid import UUID
 
     from runner.desk import Desk
@@ -37,9 +31,7 @@ class Crew:
         self._claimed: set[UUID] = set()
         self._unreadable: dict[UUID, tuple[int, str]] = {}
         self._untold: list[CycleReport] = []
-        self._work: dict[UUID, asyncio.Task[None]] = {}
-        self._look_again: set[UUID] = set()
-        self._closed = False
+        self.work = Work(self._lose)
 
     @property
     def size(self) -> int:
@@ -64,6 +56,20 @@ class Crew:
         self._claimed.update(ids)
         await self.refresh(ids)
 
+    async def refresh_changed(self, versions: Mapping[UUID, int | None]) -> list[UUID]:
+        """Read again what changed; an agent whose version is known already did not.
+
+        A runner's own bookings touch the agent's row too, and would wake it for nothing.
+        """
+        news = [
+            agent_id
+            for agent_id, version in versions.items()
+            if version is None
+            or agent_id not in self.agents
+            or self.agents[agent_id].book.held.version < version
+        ]
+        return await self.refresh(news)
+
     async def refresh(self, agent_ids: Collection[UUID]) -> list[UUID]:
         """Read these agents again and start what has to be done; returns those to release."""
         ids = sorted(self._claimed.intersection(agent_ids))
@@ -75,7 +81,7 @@ class Crew:
                 self._note_unreadable(agent_id, fence, words)
             for row in held.agents:
                 agent = self._take(row, read_at)
-                if agent.can_be_released() and agent.id not in self._work:
+                if agent.can_be_released() and agent.id not in self.work:
                     done.append(agent.id)
         return done
 
@@ -91,27 +97,9 @@ class Crew:
         """Forget an agent; nothing more is written for it."""
         self._claimed.discard(agent_id)
         self.agents.pop(agent_id, None)
+        self.work.forget(agent_id)
         self._unreadable.pop(agent_id, None)
         self._schedule.remove(agent_id)
-
-    def start(self, agent: Agent, work: Callable[[Agent], Awaitable[None]]) -> None:
-        """Begin a piece of work, unless one is under way; then the agent is looked at after it."""
-        if agent.id in self._work:
-            self._look_again.add(agent.id)
-        elif not self._closed:
-            task = asyncio.create_task(self._guarded(agent, work))
-            self._work[agent.id] = task
-            task.add_done_callback(lambda _: self._ended(agent))
-
-    async def finish(self, patience_seconds: float) -> None:
-        """Begin nothing more, wait for the work that is under way, then break it off."""
-        self._closed = True
-        if self._work:
-            await asyncio.wait(self._work.values(), timeout=patience_seconds)
-        tasks = list(self._work.values())
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
     @property
     def has_unreadable(self) -> bool:
@@ -123,26 +111,10 @@ class Crew:
         untold, self._untold = self._untold, []
         return untold
 
-    async def _guarded(self, agent: Agent, work: Callable[[Agent], Awaitable[None]]) -> None:
-        try:
-            await work(agent)
-        except LeaseLost:
-            _log.warning("lease lost", agent_id=str(agent.id))
-            if self.agents.get(agent.id) is agent:
-                self.drop(agent.id)
-        except AutomatonError as error:
-            agent.note_trouble(error)
-        except Exception as error:  # noqa: BLE001 - one agent's mistake stays with that agent
-            _log.exception("work for an agent failed", agent_id=str(agent.id))
-            agent.note_trouble(error)
-
-    def _ended(self, agent: Agent) -> None:
-        del self._work[agent.id]
-        if agent.id in self._look_again:
-            self._look_again.discard(agent.id)
-            now_held = self.agents.get(agent.id)
-            if now_held is not None and now_held.needs_attention():
-                self.start(now_held, Agent.attend)
+    def _lose(self, agent: Agent) -> None:
+        # The same agent may have been claimed anew meanwhile, as another object.
+        if self.agents.get(agent.id) is agent:
+            self.drop(agent.id)
 
     def _take(self, row: HeldAgent, read_at: float) -> Agent:
         self._unreadable.pop(row.id, None)
@@ -153,7 +125,7 @@ class Crew:
         agent.is_readable = True
         agent.book.update(row, read_at)
         if agent.needs_attention():
-            self.start(agent, Agent.attend)
+            self.work.start(agent, Agent.attend)
         return agent
 
     def _note_unreadable(self, agent_id: UUID, fence: int, words: str) -> None:

@@ -38,7 +38,7 @@ _STATUS = {
 
 @dataclass(slots=True)
 class Tenure:
-    """Until when (monotonic) this runner's leases surely hold.
+    """Until when (monotonic) an entry may be sent, because this runner's leases surely hold.
 
     It counts from before the renewal was asked for, so it ends before the database's clock says
     so, however slow the answer was.

@@ -35,7 +35,7 @@ class Feed:
 
     def __init__(self, make_wakeups: Callable[[Callable[[Wake], None]], Wakeups]) -> None:
         self.wakeups = make_wakeups(self._hear)
-        self._named: set[UUID] = set()
+        self._named: dict[UUID, int | None] = {}
         self._some_named = asyncio.Event()
         self._all = asyncio.Event()
 
@@ -43,11 +43,14 @@ class Feed:
         """Listen until cancelled."""
         await self.wakeups.run()
 
-    async def named(self) -> set[UUID]:
-        """Wait for wake-ups that name agents and return all that have gathered."""
+    async def named(self) -> dict[UUID, int | None]:
+        """Wait for wake-ups that name agents and return all that have gathered.
+
+        With each comes the version its row has reached, None when something else changed.
+        """
         await self._some_named.wait()
         self._some_named.clear()
-        named, self._named = self._named, set()
+        named, self._named = self._named, {}
         return named
 
     async def everything(self, last_read_seconds: float) -> None:
@@ -70,5 +73,9 @@ class Feed:
         if name is None:
             self._all.set()
             return
-        self._named.add(UUID(name))
+        agent_id = UUID(name)
+        before = self._named.get(agent_id, 0)
+        self._named[agent_id] = (
+            None if before is None or wake.version is None else max(before, wake.version)
+        )
         self._some_named.set()

@@ -56,7 +56,7 @@ class Rounds:
                 if agent.suspects_loss(prices):
                     suspects.append(agent)
             if agent.needs_attention():
-                self._crew.start(agent, Agent.attend)
+                self._crew.work.start(agent, Agent.attend)
         priced_at = self._desk.market.priced_at(symbols)
         # One at a time: the next price finds the same suspects again.
         if suspects and priced_at is not None and not self._reporting:
@@ -76,9 +76,9 @@ class Rounds:
         for agent in agents:
             wishes = self._wishes(agent)
             if not agent.is_settled:
-                self._crew.start(agent, Agent.attend)
+                self._crew.work.start(agent, Agent.attend)
             elif wishes:
-                self._crew.start(agent, partial(self._act, symbols=wishes))
+                self._crew.work.start(agent, partial(self._act, symbols=wishes))
             else:
                 quiet.append(agent)
         if quiet or self._crew.has_unreadable:
@@ -151,4 +151,4 @@ class Rounds:
             return
         judge = partial(Agent.judge_loss, prices=prices, priced_at=priced_at)
         for agent in suspects:
-            self._crew.start(agent, judge)
+            self._crew.work.start(agent, judge)

@@ -91,7 +91,7 @@ class Supervisor:
             for loop in loops:
                 loop.cancel()
             await asyncio.gather(*loops, return_exceptions=True)
-            await self.crew.finish(patience_seconds)
+            await self.crew.work.finish(patience_seconds)
             await self._rounds.close()
         await self._hand_back()
 
@@ -160,9 +160,9 @@ class Supervisor:
 
     async def _read_named(self) -> None:
         named = await self._feed.named()
-        if named - self.crew.ids:
+        if named.keys() - self.crew.ids:
             self._claim_now.set()
-        await self._release(await self.crew.refresh(named))
+        await self._release(await self.crew.refresh_changed(named))
 
     async def _read_everything(self) -> None:
         await self._feed.everything(self._read_seconds)

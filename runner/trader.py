@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from common.errors import Permanent, Retryable
@@ -41,6 +42,9 @@ ENDED = frozenset(
 )
 # How long an urgent exit waits for its authorisation before it goes by the journal.
 EXIT_PATIENCE_SECONDS = 2.0
+# Market time.
+PAUSE_AFTER_REFUSAL = timedelta(seconds=1)
+LONGEST_PAUSE = timedelta(minutes=5)
 _MOST_ATTEMPTS_AT_ONCE = 50
 
 _log = get_logger(__name__)
@@ -58,6 +62,7 @@ class Trader:
         self._book = book
         self._log = _log.bind(agent_id=str(book.held.id))
         self._exits: dict[UUID, OrderIntent] = {}
+        self._not_before: dict[UUID, datetime] = {}
         self._account_is_open = False
 
     @property
@@ -95,6 +100,9 @@ class Trader:
             holding = self._book.holdings.get(decision.symbol)
             if holding is None or self._exit_is_open(decision.symbol):
                 return True
+            not_before = self._not_before.get(holding.trade_id)
+            if not_before is not None and self._desk.now() < not_before:
+                return False
             intent = self._exits.setdefault(holding.trade_id, self._exit_intent(decision, holding))
             try:
                 answer = await self._authorize_exit(intent)
@@ -124,6 +132,7 @@ class Trader:
         """Let the outcome count at once, then tell the database, then read what became of it."""
         self._book.expect(order, outcome)
         if outcome.status in ENDED:
+            self._pause_after_refusal(order, outcome)
             self._attempt_ended(order)
         await self.tell(order.client_order_id)
 
@@ -176,6 +185,14 @@ class Trader:
             del self._exits[order.trade_id]
             self._book.next_attempt(order.trade_id)
 
+    def _pause_after_refusal(self, order: Order, outcome: Outcome) -> None:
+        """Let a venue that refuses an exit be asked less and less often, but never give up."""
+        if outcome.status is OrderStatus.REJECTED and order.trade_id is not None:
+            pause = min(
+                PAUSE_AFTER_REFUSAL * 2 ** self._book.attempt(order.trade_id), LONGEST_PAUSE
+            )
+            self._not_before[order.trade_id] = self._desk.now() + pause
+
     async def _authorize_exit(self, intent: OrderIntent) -> OrderAnswer | None:
         """Return the database's answer, None when it does not answer in time."""
         try:
@@ -194,5 +211,6 @@ class Trader:
         if outcome.status is not OrderStatus.UNKNOWN:
             self._book.expect(intent, outcome)
         if outcome.status in ENDED:
+            self._pause_after_refusal(intent, outcome)
             self._attempt_ended(intent)
         return True

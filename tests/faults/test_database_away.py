@@ -155,5 +155,5 @@ async def test_no_entry_goes_out_while_the_database_is_away(scene: Stage) -> Non
     bought = [order for order in scene.venue_orders() if order[1] == "buy"]
     for _ in range(4):
         await scene.clock.advance(300)
-        await scene.until(lambda: not scene.runners[0].supervisor.crew._work)
+        await scene.until(lambda: scene.runners[0].supervisor.crew.work.is_idle)
     assert [order for order in scene.venue_orders() if order[1] == "buy"] == bought

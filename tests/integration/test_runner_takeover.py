@@ -77,7 +77,7 @@ async def test_entry_that_never_arrived_is_cancelled_after_the_venues_grace(scen
     await scene.until(lambda: [o for o in scene.orders(agent_id) if o["status"] == "unknown"])
     for _ in range(2):
         await scene.clock.advance(5)
-        await scene.until(lambda: not scene.runners[0].supervisor.crew._work)
+        await scene.until(lambda: scene.runners[0].supervisor.crew.work.is_idle)
     assert scene.orders(agent_id)[0]["status"] == "unknown"
     await scene.until(lambda: scene.orders(agent_id)[0]["status"] == "cancelled", tick=True)
     assert scene.venue_orders() == []

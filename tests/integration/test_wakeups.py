@@ -50,7 +50,7 @@ class Listener:
             await asyncio.sleep(0.01)
 
     def heard(self, agent_id: UUID) -> int:
-        return self.wakes.count(Wake(AGENTS, str(agent_id), None))
+        return self.wakes.count(Wake(AGENTS, str(agent_id), None, version=1))
 
     @property
     def subscriptions(self) -> int:

@@ -47,6 +47,14 @@ def test_entry_that_filled_is_held_with_its_stop_before_the_database_knows() -> 
     assert (position.quantity, position.entry_price, position.stop_price) == (D(2), D(101), D(95))
 
 
+def test_entry_and_its_exit_that_both_filled_unbooked_hold_nothing() -> None:
+    book = Book(agent())
+    book.expect(entry(), filled("2"))
+    shadow = book.holdings[BTC].trade_id
+    book.expect(exit_of_trade(quantity=D(2), trade_id=shadow), filled("2"))
+    assert book.holdings == {}
+
+
 def test_entry_that_the_database_has_booked_already_counts_once() -> None:
     book = Book(agent())
     book.expect(entry(), filled("1"))
