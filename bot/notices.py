@@ -72,8 +72,10 @@ class Outbox:
                 self._wake.clear()
                 try:
                     await self._look()
-                except (Retryable, Permanent) as trouble:
+                except Retryable as trouble:
                     _log.warning("the outbox cannot be read", why=str(trouble))
+                except Permanent as refusal:
+                    _log.error("the outbox is refused", why=str(refusal), reason=refusal.reason)
                 except Exception:  # noqa: BLE001 - the outbox never goes quiet
                     _log.exception("the outbox cannot be read")
                 await _wait(self._wake, self._poll_seconds)
@@ -138,6 +140,9 @@ class Outbox:
                 _log.info("the member has blocked the bot", user_id=user_id, notice_id=notice_id)
                 return
             except BadRequest as refusal:
+                if "chat not found" in refusal.message.lower():
+                    _log.info("the member never wrote to the bot", user_id=user_id)
+                    return
                 _log.error(
                     "Telegram refuses a notice",
                     why=refusal.message,

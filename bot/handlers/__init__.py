@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from telegram import Update
 from telegram.ext import CallbackQueryHandler, CommandHandler, MessageHandler, filters
 
 from bot.handlers import agent, instruct, menu, spawn
@@ -17,7 +18,6 @@ from common.logs import get_logger
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Mapping
 
-    from telegram import Update
     from telegram.ext import Application, ContextTypes
 
     Context: TypeAlias = ContextTypes.DEFAULT_TYPE
@@ -39,7 +39,7 @@ _PRESSES: Mapping[Action, OnPress] = {
     Action.MENU: _without_press(menu.show_menu),
     Action.HELP: _without_press(menu.show_help),
     Action.LANGUAGE: menu.change_language,
-    Action.AGENTS: _without_press(menu.show_agents),
+    Action.AGENTS: _without_press(menu.open_agents),
     Action.SPAWN: _without_press(spawn.begin),
     Action.STRATEGY: spawn.choose,
     Action.RISK: spawn.choose,
@@ -56,9 +56,9 @@ _PRESSES: Mapping[Action, OnPress] = {
 }
 _COMMANDS: Mapping[str, Callable[[Turn], Awaitable[None]]] = {
     "start": menu.start,
-    "agents": menu.show_agents,
+    "agents": menu.open_agents,
     "help": menu.show_help,
-    "cancel": menu.cancel_command,
+    "cancel": menu.open_agents,
 }
 # As Telegram lists them.
 COMMAND_NAMES = ("start", "agents", "stop", "help", "cancel")
@@ -157,8 +157,8 @@ class Router:
     async def _on_error(self, update: object, context: Context) -> None:
         """The last resort: say sorry, and leave the trace to the operator."""
         _log.error("an update could not be handled", exc_info=context.error)
-        if hasattr(update, "effective_user"):
-            await self._desk.say(update, "our_fault", as_message=True)  # type: ignore[arg-type]
+        if isinstance(update, Update):
+            await self._desk.say(update, "our_fault", as_message=True)
 
 
 async def _on_text(turn: Turn) -> None:

@@ -21,10 +21,8 @@ _REFUSED_FOR_NOW = {"emergency_stopped", "platform_halted"}
 
 
 async def card(turn: Turn, press: Press) -> None:
-    """Show the agent in the message that was pressed, and leave a question about it."""
-    state = await turn.store.dialogue(turn.user_id)
-    if "instruct" in state:
-        await turn.store.remember(turn.user_id, {})
+    """Go to the agent, away from whatever dialogue was going on."""
+    await turn.leave_dialogue()
     await show_card(turn, press.agent)
 
 

@@ -93,6 +93,11 @@ class Turn:
             self.answered = True
             await answer(self.query, text)
 
+    async def leave_dialogue(self) -> None:
+        """What is written from now on is for an agent again."""
+        if await self.store.dialogue(self.user_id):
+            await self.store.remember(self.user_id, {})
+
     async def offer_upgrade(self) -> None:
         """Show what Lifetime Premium brings, and the way there."""
         await self.show(self.texts.html("upgrade"), keyboards.upgrade(self.texts, self.upgrade_url))
@@ -124,21 +129,23 @@ class Desk:
     async def handle(self, update: Update, act: Act, *, even_if_seen: bool = False) -> None:
         """Let ``act`` answer the update, unless it was answered before."""
         turn: Turn | None = None
+        told = False
         try:
             turn = await self._begin(update, even_if_seen=even_if_seen)
             if turn is not None:
                 await act(turn)
         except Permanent as refusal:
-            await self._tell_of_refusal(update, turn, refusal)
+            told = await self._tell_of_refusal(update, turn, refusal)
         except Retryable as trouble:
             _log.warning("the database is away", why=str(trouble), **_ids(update))
             await self.say(update, "one_moment")
+            told = True
         except Forbidden:
             _log.info("the member has blocked the bot", **_ids(update))
         except TelegramError as trouble:
             _log.warning("an answer did not arrive", why=str(trouble), **_ids(update))
         finally:
-            if update.callback_query and not (turn and turn.answered):
+            if update.callback_query and not told and not (turn and turn.answered):
                 await answer(update.callback_query)
 
     async def insist(self, update: Update, stop: Callable[[], Awaitable[T]]) -> T:
@@ -208,7 +215,8 @@ class Desk:
             query=update.callback_query,
         )
 
-    async def _tell_of_refusal(self, update: Update, turn: Turn | None, refusal: Permanent) -> None:
+    async def _tell_of_refusal(self, update: Update, turn: Turn | None, refusal: Permanent) -> bool:
+        """Say why; return whether that has answered a press, too."""
         if refusal.reason in _TOKEN_REFUSALS:
             _log.error(
                 "the database refuses the bot's token: mint a new AUTOMATON_BOT_JWT and restart",
@@ -218,10 +226,11 @@ class Desk:
         elif turn is not None:
             _log.info("refused", reason=refusal.reason, **_ids(update))
             await turn.refuse(refusal.reason)
-            return
+            return False
         else:
             _log.error("a turn could not begin", reason=refusal.reason, **_ids(update))
         await self.say(update, "our_fault")
+        return True
 
 
 def is_private(update: Update) -> bool:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 async def start(turn: Turn) -> None:
     """Greet, and leave whatever dialogue was going on."""
-    await turn.store.remember(turn.user_id, {})
+    await turn.leave_dialogue()
     await show_menu(turn)
 
 
@@ -38,6 +38,12 @@ async def change_language(turn: Turn, press: Press) -> None:
     await turn.show(texts.html("menu", name=turn.first_name), keyboards.menu(texts))
 
 
+async def open_agents(turn: Turn) -> None:
+    """Go to the member's agents, away from whatever dialogue was going on."""
+    await turn.leave_dialogue()
+    await show_agents(turn)
+
+
 async def show_agents(turn: Turn) -> None:
     """Show the member's agents."""
     owned = await turn.store.agents(turn.user_id)
@@ -48,12 +54,6 @@ async def show_old_button(turn: Turn) -> None:
     """Answer a button that this version of the bot does not know."""
     await turn.toast(turn.texts.plain("old_button"))
     await show_menu(turn)
-
-
-async def cancel_command(turn: Turn) -> None:
-    """Leave the dialogue that is going on."""
-    await turn.store.remember(turn.user_id, {})
-    await show_agents(turn)
 
 
 async def unknown_command(turn: Turn) -> None:

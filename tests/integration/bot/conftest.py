@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -24,7 +24,6 @@ from tests.integration.conftest import PUBLISHABLE_KEY
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
-    from uuid import UUID
 
     from local.gateway.auth import Keys
     from local.telegram import Person
@@ -124,8 +123,8 @@ class World:
         await person.wait_until(lambda: any(message.button(label) for message in person.screen))
         return (await person.answer_to(await person.press(label))).text
 
-    async def spawned(self, person: Person, name: str = "Alpha") -> Any:
-        """A lifetime member's agent, by the member's own presses; return its id."""
+    async def spawn(self, person: Person, name: str = "Alpha") -> UUID:
+        """Spawn an agent as an English-speaking member does, question by question."""
         await person.send("/start")
         await self.tap(person, "AI Agent")
         await self.tap(person, "Spawn New Agent")
@@ -137,11 +136,28 @@ class World:
         await self.tap(person, "Low: 2 % a trade, 5 % a day")
         await self.tap(person, "Confirm")
         await person.expect(f"🤖 {name}")
-        return self.one(
+        return self.agent_id(person, name)
+
+    async def card_of_new_agent(self, person: Person, name: str = "Alpha") -> UUID:
+        """Give an English-speaking member an agent, and its card as the last message."""
+        self.sql.execute(
+            "insert into public.user_automatons (user_id, agent_name, initial_balance,"
+            " max_trade_size_pct, daily_loss_limit_pct) values (%s, %s, 100, 2, 5)",
+            (person.user.user_id, name),
+        )
+        await person.send("/agents")
+        await self.tap(person, name)
+        await person.expect(f"🤖 {name}")
+        return self.agent_id(person, name)
+
+    def agent_id(self, person: Person, name: str) -> UUID:
+        """The member's agent of this name."""
+        found = self.one(
             "select id from public.user_automatons where user_id = %s and agent_name = %s",
             person.user.user_id,
             name,
         )
+        return UUID(str(found))
 
 
 @dataclass

@@ -45,7 +45,7 @@ async def test_unreadable_name_is_asked_again(world: World, siti: Person) -> Non
 async def test_name_with_signs_that_look_like_markup_is_shown_as_written(
     world: World, siti: Person
 ) -> None:
-    agent_id = await world.spawned(siti, "R&D {0} *x* & more")
+    agent_id = await world.spawn(siti, "R&D {0} *x* & more")
     assert world.one("select agent_name from public.user_automatons where id = %s", agent_id) == (
         "R&D {0} *x* & more"
     )
@@ -158,8 +158,23 @@ async def test_answer_that_only_the_database_refuses_is_asked_again_and_the_rest
     assert world.one("select count(*) from public.user_automatons") == 1
 
 
+async def test_going_elsewhere_leaves_the_dialogue(world: World, siti: Person) -> None:
+    await world.card_of_new_agent(siti)
+    await siti.send("/start")
+    await world.tap(siti, "AI Agent")
+    await world.tap(siti, "Spawn New Agent")
+    await siti.expect("step 1")
+    await world.tap(siti, "Agent Status")
+    await siti.send("still the name")
+    await siti.expect("step 2")
+    await siti.send("/agents")
+    await siti.expect("Your agents")
+    await siti.send("only btc")
+    await siti.expect("I told Alpha")
+
+
 async def test_text_of_any_length_is_passed_on_or_answered(world: World, siti: Person) -> None:
-    await world.spawned(siti)
+    await world.card_of_new_agent(siti)
     for text in ("x" * 4096, "🙂" * 2048, "&<>" * 1000):
         await siti.send(text)
         await siti.expect("I told Alpha")
@@ -183,7 +198,7 @@ async def test_commands_are_listed_in_the_language_of_the_member(
     world: World, siti: Person, budi: Person
 ) -> None:
     async with asyncio.timeout(10):
-        while not (siti.commands and budi.commands):  # noqa: ASYNC110 - no event tells of it
+        while siti.commands == budi.commands:  # noqa: ASYNC110 - no event tells of it
             await asyncio.sleep(0.02)
     assert [command["command"] for command in siti.commands] == [
         "start",

@@ -43,7 +43,7 @@ def listening(quiet_world: World, siti: Person) -> Person:
 async def test_trade_of_the_runner_is_told_with_profit_and_reason(
     world: World, siti: Person, runner: HandRunner
 ) -> None:
-    agent_id = await world.spawned(siti)
+    agent_id = await world.card_of_new_agent(siti)
     await world.tap(siti, "Enable Trading")
     fence = runner.take(agent_id)
     since = siti.bookmark
@@ -61,7 +61,7 @@ async def test_trade_of_the_runner_is_told_with_profit_and_reason(
 async def test_answer_to_an_instruction_comes_as_a_message(
     world: World, siti: Person, runner: HandRunner
 ) -> None:
-    agent_id = await world.spawned(siti)
+    agent_id = await world.card_of_new_agent(siti)
     await world.tap(siti, "Enable Trading")
     await siti.send("pause for 2 hours")
     await siti.expect("I told Alpha")
@@ -71,7 +71,7 @@ async def test_answer_to_an_instruction_comes_as_a_message(
 
 
 async def test_downgrade_is_told_with_the_way_back(world: World, siti: Person) -> None:
-    await world.spawned(siti)
+    await world.card_of_new_agent(siti)
     await world.tap(siti, "Enable Trading")
     await siti.expect("Enabled")
     world.set_tier(siti, "free")
@@ -80,7 +80,7 @@ async def test_downgrade_is_told_with_the_way_back(world: World, siti: Person) -
 
 
 async def test_platform_halt_is_told_with_its_reason(world: World, siti: Person) -> None:
-    await world.spawned(siti)
+    await world.card_of_new_agent(siti)
     await world.tap(siti, "Enable Trading")
     await siti.expect("Enabled")
     world.sql.execute("select admin.halt_platform('maintenance')")

@@ -73,7 +73,7 @@ async def test_downgrade_in_the_middle_of_spawning_is_refused_by_the_insert(
 async def test_downgraded_member_can_neither_enable_nor_instruct_nor_resume(
     world: World, siti: Person
 ) -> None:
-    agent_id = await world.spawned(siti)
+    agent_id = await world.card_of_new_agent(siti)
     world.set_tier(siti, "free")
 
     await world.tap(siti, "Enable Trading")
@@ -100,7 +100,7 @@ async def test_downgraded_member_can_neither_enable_nor_instruct_nor_resume(
 async def test_enabling_while_the_platform_is_halted_says_so_and_why(
     world: World, siti: Person
 ) -> None:
-    await world.spawned(siti)
+    await world.card_of_new_agent(siti)
     world.sql.execute("select admin.halt_platform('maintenance & rest')")
     toast = await world.tap(siti, "Enable Trading")
     assert "paused for everyone" in toast
@@ -111,7 +111,7 @@ async def test_enabling_while_the_platform_is_halted_says_so_and_why(
 async def test_enabling_a_stopped_agent_from_an_old_card_shows_what_to_press(
     world: World, siti: Person
 ) -> None:
-    await world.spawned(siti)
+    await world.card_of_new_agent(siti)
     card = siti.screen[-1]
     await siti.send("/stop")
     await siti.expect("Alpha is stopped")

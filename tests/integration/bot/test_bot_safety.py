@@ -27,7 +27,7 @@ _VERSIONS = "select version from public.user_automatons"
 async def test_forged_button_for_another_members_agent_is_politely_refused(
     world: World, siti: Person
 ) -> None:
-    agent_id = await world.spawned(siti)
+    agent_id = await world.card_of_new_agent(siti)
     version = world.one(_VERSIONS)
     rudi = world.telegram.person(103, "Rudi", language_code="en")
     world.set_tier(rudi, "lifetime")
@@ -38,19 +38,17 @@ async def test_forged_button_for_another_members_agent_is_politely_refused(
         assert (await rudi.answer_to(press)).text == "This is not one of your agents."
     assert world.one(_VERSIONS) == version
     assert all("Alpha" not in message.text for message in rudi.screen)
-    assert world.rows("select state from public.chat_sessions where user_id = 103") == [
-        {"state": {}}
-    ]
+    assert world.rows("select state from public.chat_sessions where user_id = 103") == []
 
 
 async def test_forged_choice_of_whom_to_tell_reaches_no_other_members_agent(
     world: World, siti: Person
 ) -> None:
-    agent_id = await world.spawned(siti)
+    agent_id = await world.card_of_new_agent(siti)
     rudi = world.telegram.person(103, "Rudi", language_code="en")
     world.set_tier(rudi, "lifetime")
-    await world.spawned(rudi, "One")
-    await world.spawned(rudi, "Two")
+    await world.card_of_new_agent(rudi, "One")
+    await world.card_of_new_agent(rudi, "Two")
     told = await rudi.send("close everything")
     which = await rudi.expect("Which agent do you mean?")
     press = await rudi.press_forged(
@@ -96,7 +94,7 @@ async def test_confirming_again_after_the_bot_died_before_it_could_answer_spawns
     quiet_world: World, siti: Person
 ) -> None:
     async with quiet_world.running_bot():
-        await quiet_world.spawned(siti)
+        await quiet_world.spawn(siti)
     # As if the process had ended between the agent's row and the end of the dialogue.
     row = quiet_world.rows("select spawn_update_id from public.user_automatons")[0]
     quiet_world.sql.execute(
@@ -173,7 +171,7 @@ async def test_what_was_pressed_while_the_bot_was_down_is_handled_afterwards(
     quiet_world: World, siti: Person
 ) -> None:
     async with quiet_world.running_bot():
-        await quiet_world.spawned(siti)
+        await quiet_world.card_of_new_agent(siti)
     await siti.press("Enable Trading")
     async with quiet_world.running_bot():
         await siti.expect("Enabled")
@@ -183,7 +181,7 @@ async def test_what_was_pressed_while_the_bot_was_down_is_handled_afterwards(
 async def test_press_that_is_too_old_to_be_answered_still_counts(
     world: World, siti: Person
 ) -> None:
-    await world.spawned(siti)
+    await world.card_of_new_agent(siti)
     await siti.press("Enable Trading")
     world.telegram.expire_button_presses()
     await siti.expect("Enabled")
@@ -201,7 +199,7 @@ async def test_command_in_a_group_is_pointed_to_the_private_chat(
 
 
 async def test_button_pressed_in_a_group_does_nothing(world: World, siti: Person) -> None:
-    agent_id = await world.spawned(siti)
+    agent_id = await world.card_of_new_agent(siti)
     group = world.telegram.group(-100500, "Traders", bot_sees_all=True)
     await siti.send_in(group, "/start")
     await siti.wait_until(lambda: len(group.screen) == 2)
@@ -211,7 +209,7 @@ async def test_button_pressed_in_a_group_does_nothing(world: World, siti: Person
 
 
 async def test_same_text_delivered_twice_is_one_instruction(world: World, siti: Person) -> None:
-    await world.spawned(siti)
+    await world.card_of_new_agent(siti)
     told = await siti.send("only btc")
     await siti.expect("I told Alpha")
     siti.replay(told)
@@ -222,8 +220,8 @@ async def test_same_text_delivered_twice_is_one_instruction(world: World, siti: 
 
 
 async def test_two_taps_on_whom_to_tell_tell_once(world: World, siti: Person) -> None:
-    await world.spawned(siti, "One")
-    await world.spawned(siti, "Two")
+    await world.card_of_new_agent(siti, "One")
+    await world.card_of_new_agent(siti, "Two")
     await siti.send("only btc")
     await siti.expect("Which agent do you mean?")
     await siti.press("Two")

@@ -16,7 +16,7 @@ _ENABLED = "select trading_enabled from public.user_automatons where id = %s"
 async def test_emergency_stop_is_a_row_at_once_and_the_card_says_so(
     world: World, siti: Person, runner: HandRunner
 ) -> None:
-    agent_id = await world.spawned(siti)
+    agent_id = await world.card_of_new_agent(siti)
     await world.tap(siti, "Enable Trading")
     fence = runner.take(agent_id)
     runner.buy(agent_id, fence, "84000")
@@ -34,7 +34,7 @@ async def test_emergency_stop_is_a_row_at_once_and_the_card_says_so(
 
 
 async def test_resume_takes_the_stop_back_and_enables(world: World, siti: Person) -> None:
-    agent_id = await world.spawned(siti)
+    agent_id = await world.card_of_new_agent(siti)
     await world.tap(siti, "Emergency Stop")
     await world.tap(siti, "Resume")
     await siti.expect("Enabled")
@@ -43,7 +43,7 @@ async def test_resume_takes_the_stop_back_and_enables(world: World, siti: Person
 
 
 async def test_owner_who_is_not_lifetime_any_more_can_stop(world: World, siti: Person) -> None:
-    agent_id = await world.spawned(siti)
+    agent_id = await world.card_of_new_agent(siti)
     world.set_tier(siti, "free")
     await world.tap(siti, "Emergency Stop")
     assert world.one(_STOPPED, agent_id)
@@ -54,9 +54,9 @@ async def test_stop_command_stops_all_own_agents_and_nobody_elses(
 ) -> None:
     other = world.telegram.person(103, "Rudi", language_code="en")
     world.set_tier(other, "lifetime")
-    await world.spawned(other, "Rudi's")
-    await world.spawned(siti, "Alpha")
-    await world.spawned(siti, "Beta")
+    await world.card_of_new_agent(other, "Rudi's")
+    await world.card_of_new_agent(siti, "Alpha")
+    await world.card_of_new_agent(siti, "Beta")
     await siti.send("/stop")
     await siti.expect("2 agents are stopped (Alpha, Beta)")
     stopped = world.rows(
@@ -69,7 +69,7 @@ async def test_stop_command_stops_all_own_agents_and_nobody_elses(
 
 
 async def test_stop_that_telegram_delivers_again_does_no_harm(world: World, siti: Person) -> None:
-    agent_id = await world.spawned(siti)
+    agent_id = await world.card_of_new_agent(siti)
     await world.tap(siti, "Enable Trading")
     await siti.expect("Enabled")
     stop = await siti.press("Emergency Stop")
@@ -83,10 +83,26 @@ async def test_stop_that_telegram_delivers_again_does_no_harm(world: World, siti
     assert world.one(_STOPPED, agent_id)
 
 
+async def test_stop_that_was_noted_before_a_crash_is_carried_out_and_answered(
+    world: World, siti: Person
+) -> None:
+    agent_id = await world.card_of_new_agent(siti)
+    enable = await siti.press("Enable Trading")
+    await siti.expect("Enabled")
+    world.sql.execute(
+        "insert into public.telegram_updates (update_id, user_id) values (%s, 101)",
+        (enable.update_id + 1,),
+    )
+    stop = await siti.press("Emergency Stop")
+    assert stop.update_id == enable.update_id + 1
+    await siti.expect("Emergency-stopped since")
+    assert world.one(_STOPPED, agent_id)
+
+
 async def test_enable_that_telegram_delivers_again_does_not_undo_a_disable(
     world: World, siti: Person
 ) -> None:
-    agent_id = await world.spawned(siti)
+    agent_id = await world.card_of_new_agent(siti)
     enable = await siti.press("Enable Trading")
     await siti.expect("Enabled")
     await world.tap(siti, "Disable Trading")
@@ -101,7 +117,7 @@ async def test_enable_that_telegram_delivers_again_does_not_undo_a_disable(
 async def test_stop_goes_through_as_soon_as_the_database_is_back(
     world: World, siti: Person
 ) -> None:
-    agent_id = await world.spawned(siti)
+    agent_id = await world.card_of_new_agent(siti)
     await world.tap(siti, "Enable Trading")
     await siti.expect("Enabled")
     async with world.database_away():
@@ -115,7 +131,7 @@ async def test_stop_goes_through_as_soon_as_the_database_is_back(
 async def test_stop_is_not_held_up_by_a_text_whose_answer_telegram_does_not_take(
     world: World, siti: Person
 ) -> None:
-    agent_id = await world.spawned(siti)
+    agent_id = await world.card_of_new_agent(siti)
     world.telegram.hang_next("sendMessage")
     await siti.send("only btc")
     await world.until("select count(*) = 1 from public.automaton_instructions")
@@ -127,7 +143,7 @@ async def test_stop_is_not_held_up_by_a_text_whose_answer_telegram_does_not_take
 async def test_flood_of_another_member_does_not_delay_a_stop(
     world: World, siti: Person, budi: Person
 ) -> None:
-    agent_id = await world.spawned(siti)
+    agent_id = await world.card_of_new_agent(siti)
     for number in range(200):
         await budi.send(f"/nope{number}")
     await asyncio.wait_for(world.tap(siti, "Emergency Stop"), timeout=10)

@@ -77,9 +77,9 @@ async def test_expired_token_is_told_to_the_operator_and_kindly_to_the_member(
         async with quiet_world.running_bot(automaton_bot_jwt=expired):
             await siti.send("/start")
             await siti.expect("Something is wrong on our side")
-    told = [line for line in logs if line["log_level"] == "error"]
-    assert "mint a new AUTOMATON_BOT_JWT" in told[0]["event"]
+    told = [line for line in logs if "mint a new AUTOMATON_BOT_JWT" in line["event"]]
     assert (told[0]["user_id"], told[0]["reason"]) == (101, "token_expired")
+    assert told[0]["log_level"] == "error"
 
 
 async def test_unforeseen_error_is_answered_without_a_trace(
@@ -119,7 +119,7 @@ async def test_card_whose_message_is_gone_comes_as_a_new_one(world: World, siti:
 
 
 async def test_refresh_without_news_says_so(world: World, siti: Person) -> None:
-    await world.spawned(siti)
+    await world.card_of_new_agent(siti)
     await world.tap(siti, "Agent Status")
     await siti.expect("Total trades: 0")
     assert await world.tap(siti, "Refresh") == "Up to date."
