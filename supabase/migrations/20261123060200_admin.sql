@@ -155,6 +155,25 @@ for each row when ((old.halted_at is null) <> (new.halted_at is null))
 execute function private.follow_platform_switch();
 alter table public.platform_controls enable always trigger follow_platform_switch;
 
+create function private.refuse_removal() returns trigger
+language plpgsql set search_path = ''
+as $$
+begin
+    perform private.refuse(
+        'AU002', 'never_removed',
+        pg_catalog.format('A row of %I is switched, not removed.', tg_table_name)
+    );
+    return null;
+end;
+$$;
+comment on function private.refuse_removal() is
+'Without its row the platform could not be halted. For every role.';
+revoke all on function private.refuse_removal() from public;
+
+create trigger refuse_removal before delete or truncate on public.platform_controls
+for each statement execute function private.refuse_removal();
+alter table public.platform_controls enable always trigger refuse_removal;
+
 create function admin.verify_audit()
 returns table (chain text, seq bigint, problem text)
 language sql stable set search_path = ''
