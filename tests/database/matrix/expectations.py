@@ -200,6 +200,7 @@ RPCS: dict[str, frozenset[str]] = {
     "record_stray_fills": frozenset({RUNNER}),
     "record_cycles": frozenset({RUNNER}),
     "settle_instruction": frozenset({RUNNER}),
+    "spend_inference": frozenset({RUNNER}),
 }
 
 # Of the helpers, which the API does not expose, those that others than their owner may call.

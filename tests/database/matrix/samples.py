@@ -195,6 +195,7 @@ CALLS: dict[str, Callable[[Scene, Member], Row]] = {
         p_reply="paused",
         p_command={"kind": "pause"},
     ),
+    "spend_inference": lambda scene, member: _held(scene, member.calm, p_daily_limit=10_000),
 }
 
 
