@@ -140,7 +140,7 @@ async def _bounded(response: httpx.Response) -> bytes:
     if response.headers.get("Content-Encoding", "identity") != "identity":
         raise bad_answer("The answer is compressed, which was not asked for.")
     body = bytearray()
-    async for chunk in response.aiter_raw():
+    async for chunk in response.aiter_bytes():
         body += chunk
         if len(body) > MOST_BYTES:
             raise bad_answer(f"The answer is larger than {MOST_BYTES} bytes.")
