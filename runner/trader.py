@@ -85,7 +85,13 @@ class Trader:
             stop_price=decision.stop_price,
             decision=decision.numbers,
         )
-        answer = await self._desk.store.authorize(self.lease, intent)
+        try:
+            answer = await self._desk.store.authorize(self.lease, intent)
+        except Permanent as error:
+            if error.reason != "order_id_reused":
+                raise
+            # This candle was acted on before, at another price; once is enough.
+            return
         if answer.status is OrderStatus.DENIED:
             self._log.info("entry denied", symbol=intent.symbol, why=answer.denial_reason)
         if answer.status is not OrderStatus.AUTHORISED:

@@ -98,13 +98,24 @@ class HandClock(Clock):
 
 
 @cache
-def first_entry_at() -> datetime:
-    """When the conservative strategy first wants to buy BTC: the close of that candle."""
+def entries_at() -> tuple[datetime, ...]:
+    """When the conservative strategy wants to buy BTC: the closes of those candles."""
     market = SimulatedMarket(1)
     candles = market.candles(BTC, 2_000_000_000_000, _CANDLES_TO_SEARCH)
     columns = signals(StrategyName.CONSERVATIVE, candles)
     enters = np.flatnonzero(columns.verdict == VERDICTS.index(None))
-    return from_milliseconds(int(columns.closed_at_ms[enters[0]]))
+    return tuple(from_milliseconds(int(columns.closed_at_ms[index])) for index in enters)
+
+
+def first_entry_at() -> datetime:
+    """Where every stage begins."""
+    return entries_at()[0]
+
+
+def close_before(at: datetime) -> Decimal:
+    """The close of BTC's newest candle at that time."""
+    close = SimulatedMarket(1).candles(BTC, int(at.timestamp() * 1000), 1).close[-1]
+    return Decimal(repr(float(close)))
 
 
 @dataclass
@@ -347,8 +358,7 @@ async def stage(database: Database, keys: Keys, directory: Path) -> AsyncIterato
     world.populate()
     market = ScriptedMarket()
     market_clock = MarketClock(first_entry_at() + timedelta(seconds=10), speed=0)
-    close = market.candles(BTC, int(first_entry_at().timestamp() * 1000), 1).close[-1]
-    market.said[BTC] = Decimal(repr(float(close)))
+    market.said[BTC] = close_before(first_entry_at())
     venue = ConwayServer(directory / "venue.sqlite", market, market_clock, API_KEY)
     gateway = _gateway(database, keys, 0)
     await venue.start()
