@@ -77,6 +77,7 @@ def test_exact_json_is_read_as_its_command(text: str, command: Command | None) -
         '[{"kind": "close_all"}]',
         '{"commands": [{"kind": "close_all"}]}',
         '{"kind": "pause", "minutes": 5, "kind": "close_all"}',
+        '{"kind": "pause", "minutes": 5, "minutes": 600}',
         '{"kind": "close_all", "then": "buy BTC-USDC"}',
         '{"kind": "none", "why": "unclear"}',
         '{"kind": "set_limit", "max_trade_size_pct": "100"}',
