@@ -138,17 +138,12 @@ class Orders:
         step = pairs[request.symbol].rules.quantity_step
         if request.quantity <= 0 or request.quantity != floor_to(request.quantity, step):
             raise Permanent(f"the quantity must be a multiple of {step:f}", reason="bad_quantity")
+        if self._ledger.order(exchange_id) is not None:
+            # A doubt that is over; it reserves nothing for itself.
+            self._write(request.side, lambda: self._ledger.forget(exchange_id))
         reason, cost = await self._why_not(request, pairs, exchange_id)
-        try:
-            # Struck first, so that a second sending reserves what it costs now.
-            self._ledger.forget(exchange_id)
-            self._ledger.add(LedgerOrder.to_send(request, exchange_id, cost))
-        except sqlite3.Error as error:
-            if request.side is Side.BUY:
-                raise
-            # A full disk must not keep a position from being sold. The exchange is asked for the
-            # id before every sending, so the file is the second guard here and not the only one.
-            _log.error("the ledger cannot be written", why=str(error))
+        order = LedgerOrder.to_send(request, exchange_id, cost)
+        self._write(request.side, lambda: self._ledger.add(order))
         if reason is not None:
             return self._reject(request, exchange_id, reason)
         return await self._send(pairs[request.symbol], request, exchange_id)
@@ -159,8 +154,6 @@ class Orders:
         pair = pairs[request.symbol]
         only = request.symbol if request.side is Side.SELL else None
         await self._sight.settle(request.account_id, pairs, but=exchange_id, symbol=only)
-        # A doubt that is over reserves nothing for itself.
-        self._ledger.forget(exchange_id)
         reason, cost = await self._purse.why_not(pair, request)
         if reason is not None:
             # Another runner may have traded for this agent, or the file may be new.
@@ -168,6 +161,19 @@ class Orders:
             await self._sight.settle(request.account_id, pairs, but=exchange_id, symbol=only)
             reason, cost = await self._purse.why_not(pair, request)
         return reason, cost
+
+    def _write(self, side: Side, write: Callable[[], None]) -> None:
+        """Write to the ledger before something is sent.
+
+        A full disk keeps nothing from being sold. The exchange is asked for the id before every
+        sending, so for a sale the file is the second guard and not the only one.
+        """
+        try:
+            write()
+        except sqlite3.Error as error:
+            if side is Side.BUY:
+                raise
+            _log.error("the ledger cannot be written", why=str(error))
 
     async def _send(self, pair: Pair, request: OrderRequest, exchange_id: str) -> VenueOrder:
         self._sight.sending(exchange_id)

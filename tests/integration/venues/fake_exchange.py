@@ -11,9 +11,8 @@ import hashlib
 import hmac
 import json
 from collections import defaultdict
-from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl
 
 from aiohttp import web
@@ -21,6 +20,7 @@ from aiohttp import web
 from local.conway.faults import Fault, FaultKind, Faults, go_wrong_after, go_wrong_before
 from runner.core.market import CANDLE_MS, from_milliseconds, to_milliseconds
 from runner.core.model import floor_to
+from tests.integration.venues.fake_wire import OPEN, FakeOrder, Refusal, symbol_json
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -32,50 +32,6 @@ TAKER_RATE = Decimal("0.001")
 HALF_SPREAD = Decimal("0.0001")
 
 _FAULT = web.RequestKey("fault", Fault)
-_OPEN = {"NEW", "PARTIALLY_FILLED"}
-
-
-@dataclass
-class FakeOrder:
-    """One order as Binance keeps it."""
-
-    number: int
-    client_id: str
-    symbol: str
-    side: str
-    quantity: Decimal
-    at_ms: int
-    status: str = "NEW"
-    trades: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def filled(self) -> Decimal:
-        return sum((Decimal(t["qty"]) for t in self.trades), Decimal(0))
-
-    def as_json(self) -> dict[str, Any]:
-        return {
-            "symbol": self.symbol.replace("-", ""),
-            "orderId": self.number,
-            "orderListId": -1,
-            "clientOrderId": self.client_id,
-            "price": "0.00000000",
-            "origQty": f"{self.quantity:f}",
-            "executedQty": f"{self.filled:f}",
-            "cummulativeQuoteQty": f"{sum(Decimal(t['quoteQty']) for t in self.trades):f}",
-            "status": self.status,
-            "timeInForce": "GTC",
-            "type": "MARKET",
-            "side": self.side,
-            "time": self.at_ms,
-            "updateTime": self.at_ms,
-            "transactTime": self.at_ms,
-        }
-
-
-class Refusal(Exception):  # noqa: N818 - the name says what the exchange did
-    def __init__(self, status: int, code: int, message: str) -> None:
-        super().__init__(message)
-        self.status, self.code, self.message = status, code, message
 
 
 class FakeExchange:
@@ -158,31 +114,7 @@ class FakeExchange:
         return web.json_response({"serverTime": self._now_ms()})
 
     async def symbols(self, _request: web.Request) -> web.Response:
-        rows = []
-        for symbol, rules in self._market.rules.items():
-            base, quote = symbol.split("-")
-            step = f"{rules.quantity_step:f}"
-            rows.append(
-                {
-                    "symbol": base + quote,
-                    "status": "TRADING",
-                    "baseAsset": base,
-                    "baseAssetPrecision": 8,
-                    "quoteAsset": quote,
-                    "quotePrecision": 8,
-                    "orderTypes": ["LIMIT", "MARKET"],
-                    "isSpotTradingAllowed": True,
-                    "filters": [
-                        {"filterType": "PRICE_FILTER", "minPrice": "0.00000001",
-                         "maxPrice": "1000000", "tickSize": f"{rules.price_tick:f}"},
-                        {"filterType": "LOT_SIZE", "minQty": step, "maxQty": "9000",
-                         "stepSize": step},
-                        {"filterType": "NOTIONAL", "minNotional": f"{rules.min_notional:f}",
-                         "applyMinToMarket": True, "maxNotional": "9000000"},
-                    ],
-                    "permissions": ["SPOT"],
-                }
-            )  # fmt: skip
+        rows = [symbol_json(symbol, rules) for symbol, rules in self._market.rules.items()]
         return web.json_response({"serverTime": self._now_ms(), "symbols": rows})
 
     async def candles(self, request: web.Request) -> web.Response:
@@ -226,7 +158,7 @@ class FakeExchange:
         if quantity <= 0 or quantity != floor_to(quantity, rules.quantity_step):
             raise Refusal(400, -1013, "Filter failure: LOT_SIZE")
         client_id = asked["newClientOrderId"]
-        if any(order.status in _OPEN for order in self.under(client_id)):
+        if any(order.status in OPEN for order in self.under(client_id)):
             raise Refusal(400, -2010, "Duplicate order sent.")
         bid, ask = self._quote(symbol)
         is_buy = asked["side"] == "BUY"
@@ -244,7 +176,7 @@ class FakeExchange:
         share = fault.share if fault.kind is FaultKind.PARTIAL_FILL else Decimal(1)
         if part := floor_to(quantity * share, rules.quantity_step):
             self.fill(order, part)
-        if self.rest_expires and order.status in _OPEN:
+        if self.rest_expires and order.status in OPEN:
             order.status = "EXPIRED"
         if fault.kind is FaultKind.HIDDEN:
             self.faults.hide("", client_id, fault.lookups)
@@ -260,7 +192,7 @@ class FakeExchange:
 
     async def cancel_order(self, request: web.Request) -> web.Response:
         order = self._visible(await self._signed(request), code=-2011)
-        if order.status not in _OPEN:
+        if order.status not in OPEN:
             raise Refusal(400, -2011, "Unknown order sent.")
         order.status = "CANCELED"
         return web.json_response(order.as_json())

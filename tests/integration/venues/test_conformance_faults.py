@@ -7,9 +7,11 @@ it filled is what the account holds.
 from __future__ import annotations
 
 import asyncio
+import random
 import time
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -18,7 +20,7 @@ from common.errors import AutomatonError, OutcomeUnknown, Permanent, Retryable
 from local.conway import Fault, FaultKind
 from runner.core.market import Side
 from runner.venues.base import VenueOrderStatus
-from tests.integration.venues.worlds import ConwayWorld, World
+from tests.integration.venues.worlds import BALANCE, ConwayWorld, World
 
 Open = Callable[..., AbstractAsyncContextManager[World]]
 
@@ -79,6 +81,36 @@ async def test_fault_of_a_sale_leaves_one_sale(open_world: Open) -> None:
             assert (await w.placed_at_last(sale)).status is VenueOrderStatus.FILLED
             assert await w.taken(f"sale-{number}") == 1
         assert (await w.venue.balance(w.account)).holdings == {}
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_any_mixture_of_faults_leaves_one_order_for_each_id_and_money_that_adds_up(
+    open_world: Open, seed: int
+) -> None:
+    luck = random.Random(seed)
+    async with open_world(timeout_seconds=0.3) as w:
+        cash, held = BALANCE, Decimal(0)
+        for number in range(12):
+            name, side = f"order-{number}", Side.SELL if held else Side.BUY
+            quantity = held or Decimal("0.002")
+            for _ in range(luck.randrange(4)):
+                fault, _, _ = luck.choice(FAULTS)
+                w.faults.add(replace(fault, operation=luck.choice(["place_order", "find_order"])))
+            if luck.random() < 0.3:
+                w.hide(name, luck.randrange(3))
+            order = await w.placed_at_last(w.order(name, side, str(quantity)))
+            assert order.status is VenueOrderStatus.FILLED
+            assert await w.taken(name) == 1
+            sign = 1 if side is Side.BUY else -1
+            cash -= sum(sign * f.price * f.quantity + f.fee for f in order.fills)
+            held += sign * order.filled_quantity
+            w.clock.advance(60)
+        while len(w.faults):
+            w.faults.take("place_order")
+            w.faults.take("find_order")
+        balance = await w.venue.balance(w.account)
+        assert balance.cash == cash
+        assert balance.holdings.get("BTC-USDC", Decimal(0)) == held
 
 
 async def test_refusal_for_lack_of_money_is_an_order_that_was_rejected(open_world: Open) -> None:
