@@ -12,13 +12,20 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from common.errors import AutomatonError
 from common.logs import get_logger
-from runner.inference.answers import MOST_WHY_CHARACTERS, NO_OPINION, Opinion, read_opinion
+from runner.inference.answers import (
+    MOST_WHY_CHARACTERS,
+    NO_OPINION,
+    Opinion,
+    advised,
+    read_opinion,
+)
 from runner.inference.questions import Questions
 
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
+    from runner.core.model import Enter, Hold, HoldReason
     from runner.core.strategy import View
     from runner.inference.budget import Budget
     from runner.inference.endpoint import Endpoint
@@ -51,6 +58,16 @@ class Analyst:
         self._opinions: Questions[_Asked, Opinion] = Questions()
         self._thoughts: Questions[_Candle, Opinion] = Questions(most=1000)
         self._log = get_logger(__name__)
+
+    def judge(
+        self, lease: Lease, view: View, entry: Enter, skipped: HoldReason
+    ) -> Enter | Hold | None:
+        """Return ``entry`` with the opinion on it, or a hold for ``skipped``; see ``advised``.
+
+        None while the opinion is awaited; ``entry`` was decided on ``view``.
+        """
+        opinion = self.opinion(lease, view)
+        return None if opinion is None else advised(entry, opinion, skipped)
 
     def opinion(self, lease: Lease, view: View) -> Opinion | None:
         """Return the opinion on ``view``'s entry for this agent, or None while it is awaited.

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from common.errors import Retryable
-from runner.core.model import EntryReason, StrategyName
+from runner.core.model import Enter, EntryReason, Hold, HoldReason, StrategyName
 from runner.core.parameters import RULES
 from runner.core.strategy import View
 from runner.inference.analyst import Analyst
@@ -41,6 +41,8 @@ VIEW = View(
     stop_distance=D(900),
     numbers={"close": "60000", "adx": "31.5"},
 )
+
+ENTRY = Enter("BTC-USDC", D("0.001"), D(60000), D(59100), EntryReason.BREAKOUT, VIEW.numbers)
 
 
 async def asked(analyst: Analyst, lease: Lease = LEASE, view: View = VIEW) -> Opinion:
@@ -73,6 +75,19 @@ async def test_opinion_is_awaited_without_waiting() -> None:
         await asyncio.sleep(0)
     model.may_answer.set()
     assert await asked(analyst) == SKIPPED
+
+
+async def test_entry_waits_for_the_opinion_and_is_held_when_it_says_skip() -> None:
+    model = Model(SKIP)
+    model.may_answer.clear()
+    analyst = Analyst(model.endpoint, CountingBudget())
+    assert analyst.judge(LEASE, VIEW, ENTRY, HoldReason.WEAK_TREND) is None
+    model.may_answer.set()
+    await asked(analyst)
+    held = analyst.judge(LEASE, VIEW, ENTRY, HoldReason.WEAK_TREND)
+    assert isinstance(held, Hold)
+    assert held.reason is HoldReason.WEAK_TREND
+    assert held.numbers["opinion_why"] == "volume is thin"
 
 
 async def test_agents_share_one_question_and_each_pays() -> None:
