@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from telegram import Update
@@ -12,7 +11,6 @@ from bot.handlers import agent, instruct, menu, spawn
 from bot.handlers.desk import Desk, Turn, answer, is_private
 from bot.presses import Action, Press, parse
 from bot.spawning import Spawning
-from common.errors import Retryable
 from common.logs import get_logger
 
 if TYPE_CHECKING:
@@ -112,42 +110,29 @@ class Router:
         if press is None:
             await self._desk.handle(update, menu.show_old_button)
         elif press.action is Action.DISABLE:
-            await self._stop_one(update, press, self._desk.store.disable, agent.after_disable)
+            await self._desk.stop_first(
+                update,
+                lambda: self._desk.store.disable(press.agent),
+                lambda turn, found: agent.after_disable(turn, press, found=found),
+            )
         elif press.action is Action.STOP:
-            await self._stop_one(
-                update, press, self._desk.store.emergency_stop, agent.after_emergency_stop
+            await self._desk.stop_first(
+                update,
+                lambda: self._desk.store.emergency_stop(press.agent),
+                lambda turn, found: agent.after_emergency_stop(turn, press, found=found),
             )
         else:
             act = _PRESSES[press.action]
             await self._desk.handle(update, lambda turn: act(turn, press))
 
-    async def _stop_one(
-        self,
-        update: Update,
-        press: Press,
-        stop: Callable[[Any], Awaitable[bool]],
-        tell: Callable[..., Awaitable[None]],
-    ) -> None:
-        """Stop first, look at everything else afterwards; a stop that comes again is harmless."""
-        try:
-            found = await self._desk.insist(update, lambda: stop(press.agent))
-        except Retryable:
-            return
-        await self._desk.handle(update, partial(tell, press=press, found=found), even_if_seen=True)
-
     async def _stop_all(self, update: Update, _context: Context) -> None:
         user = update.effective_user
-        if user is None:
-            return
-        try:
-            names = await self._desk.insist(
-                update, lambda: self._desk.store.emergency_stop_all(user.id)
+        if user is not None:
+            await self._desk.stop_first(
+                update,
+                lambda: self._desk.store.emergency_stop_all(user.id),
+                agent.after_stop_all,
             )
-        except Retryable:
-            return
-        await self._desk.handle(
-            update, partial(agent.after_stop_all, names=names), even_if_seen=True
-        )
 
     async def _only_in_private(self, update: Update, _context: Context) -> None:
         if update.message is not None:

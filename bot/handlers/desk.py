@@ -7,6 +7,7 @@ a sentence in the member's language; the member never sees a trace and a press i
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
@@ -19,7 +20,7 @@ from common.errors import Permanent, Retryable
 from common.logs import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
     from typing import TypeAlias
 
     from telegram import Bot, CallbackQuery, InlineKeyboardMarkup, Update, User
@@ -130,29 +131,42 @@ class Desk:
         """Let ``act`` answer the update, unless it was answered before."""
         turn: Turn | None = None
         told = False
-        try:
-            turn = await self._begin(update, even_if_seen=even_if_seen)
-            if turn is not None:
-                await act(turn)
-        except Permanent as refusal:
-            told = await self._tell_of_refusal(update, turn, refusal)
-        except Retryable as trouble:
-            _log.warning("the database is away", why=str(trouble), **_ids(update))
-            await self.say(update, "one_moment")
-            told = True
-        except Forbidden:
-            _log.info("the member has blocked the bot", **_ids(update))
-        except TelegramError as trouble:
-            _log.warning("an answer did not arrive", why=str(trouble), **_ids(update))
-        finally:
-            if update.callback_query and not told and not (turn and turn.answered):
-                await answer(update.callback_query)
+        with _noting_telegrams_trouble(update):
+            try:
+                turn = await self._begin(update, even_if_seen=even_if_seen)
+                if turn is not None:
+                    await act(turn)
+            except Permanent as refusal:
+                told = await self._tell_of_refusal(update, turn, refusal)
+            except Retryable as trouble:
+                _log.warning("the database is away", why=str(trouble), **_ids(update))
+                await self.say(update, "one_moment")
+                told = True
+            finally:
+                if update.callback_query and not told and not (turn and turn.answered):
+                    await answer(update.callback_query)
 
-    async def insist(self, update: Update, stop: Callable[[], Awaitable[T]]) -> T:
-        """Stop something for a member, trying for a while when the database is away.
+    async def stop_first(
+        self,
+        update: Update,
+        stop: Callable[[], Awaitable[T]],
+        tell: Callable[[Turn, T], Awaitable[None]],
+    ) -> None:
+        """Stop something, and look at everything else afterwards.
 
-        Raises ``Retryable`` when it could not be reached; the member has been told.
+        A stop that comes again is harmless, so it is never passed over as seen before.
         """
+        try:
+            outcome = await self._insist(update, stop)
+        except Retryable:
+            await self.say(update, "could_not_stop", as_message=True)
+        except Permanent as refusal:
+            await self._tell_of_refusal(update, None, refusal)
+        else:
+            await self.handle(update, lambda turn: tell(turn, outcome), even_if_seen=True)
+
+    async def _insist(self, update: Update, stop: Callable[[], Awaitable[T]]) -> T:
+        """Try for a while when the database is away, then raise ``Retryable``."""
         clock = asyncio.get_running_loop().time
         give_up_at = clock() + _INSIST_SECONDS
         is_first = True
@@ -162,7 +176,6 @@ class Desk:
             except Retryable as trouble:
                 _log.warning("a stop did not get through", why=str(trouble), **_ids(update))
                 if self._closing.is_set() or clock() > give_up_at:
-                    await self.say(update, "could_not_stop", as_message=True)
                     raise
             if is_first:
                 is_first = False
@@ -181,13 +194,11 @@ class Desk:
         if user is None:
             return
         texts = self.texts_for(user)
-        try:
+        with _noting_telegrams_trouble(update):
             if update.callback_query is not None and not as_message:
                 await update.callback_query.answer(texts.plain(key))
             else:
                 await user.send_message(texts.html(key), parse_mode=ParseMode.HTML)
-        except TelegramError as trouble:
-            _log.warning("an answer did not arrive", why=str(trouble), **_ids(update))
 
     async def _begin(self, update: Update, *, even_if_seen: bool) -> Turn | None:
         user = update.effective_user
@@ -244,6 +255,17 @@ async def answer(query: CallbackQuery, text: str = "") -> None:
         await query.answer(text)
     except TelegramError as trouble:
         _log.info("a press could not be answered", why=str(trouble), user_id=query.from_user.id)
+
+
+@contextmanager
+def _noting_telegrams_trouble(update: Update) -> Iterator[None]:
+    """An answer that cannot be given is the end of a turn, and no error of ours."""
+    try:
+        yield
+    except Forbidden:
+        _log.info("the member has blocked the bot", **_ids(update))
+    except TelegramError as trouble:
+        _log.warning("an answer did not arrive", why=str(trouble), **_ids(update))
 
 
 def _ids(update: Update) -> dict[str, int | None]:

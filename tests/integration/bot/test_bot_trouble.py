@@ -82,6 +82,31 @@ async def test_expired_token_is_told_to_the_operator_and_kindly_to_the_member(
     assert told[0]["log_level"] == "error"
 
 
+async def test_stop_with_an_expired_token_is_told_to_the_operator_and_to_the_member(
+    quiet_world: World, siti: Person
+) -> None:
+    async with quiet_world.running_bot():
+        await quiet_world.card_of_new_agent(siti)
+    expired = quiet_world.keys.mint("automaton_bot", valid_for_seconds=-3600)
+    with capture_logs() as logs:
+        async with quiet_world.running_bot(automaton_bot_jwt=expired):
+            press = await siti.press("Emergency Stop")
+            answer = await siti.answer_to(press)
+            assert "Something is wrong on our side" in answer.text
+    assert any("mint a new AUTOMATON_BOT_JWT" in line["event"] for line in logs)
+
+
+async def test_stop_that_cannot_get_through_until_the_bot_ends_asks_to_press_again(
+    quiet_world: World, siti: Person
+) -> None:
+    async with quiet_world.running_bot():
+        await quiet_world.card_of_new_agent(siti)
+        await quiet_world.gateway.stop()
+        press = await siti.press("Emergency Stop")
+        assert "keep trying" in (await siti.answer_to(press)).text
+    await siti.expect("Please press it again.")
+
+
 async def test_unforeseen_error_is_answered_without_a_trace(
     world: World, siti: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,6 +124,22 @@ async def test_unforeseen_error_is_answered_without_a_trace(
     monkeypatch.undo()
     await world.tap(siti, "AI Agent")
     await siti.expect("You have no agent yet")
+
+
+async def test_member_who_blocks_the_bot_in_the_middle_is_no_error(
+    world: World, siti: Person
+) -> None:
+    await world.card_of_new_agent(siti)
+    world.set_tier(siti, "free")
+    with capture_logs() as logs:
+        for method in ("editMessageText", "sendMessage"):
+            world.telegram.fail_next(method, 403, "Forbidden: bot was blocked by the user")
+        await world.tap(siti, "Enable Trading")
+        await siti.send("only btc")
+        await world.until("select count(*) >= 3 from public.telegram_updates")
+        await siti.send("/help")
+        await siti.expect("How it works")
+    assert [line for line in logs if line["log_level"] == "error"] == []
 
 
 async def test_answer_that_telegram_refuses_for_a_moment_is_given_then(
