@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from psycopg import sql
 
-from tests.database.matrix.expectations import NOT_NULL
+from tests.database.matrix.judging import complaint
 from tests.database.matrix.samples import CALLS, INSERTS, UPDATES, as_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from tests.database.matrix.catalogue import Catalogue, Function, Table
     from tests.database.matrix.cells import Cell
     from tests.database.matrix.expectations import Act
     from tests.database.matrix.scene import Scene
-    from tests.database.matrix.stage import Outcome, Row, Stage
+    from tests.database.matrix.stage import Row, Stage
 
 Statement = tuple[sql.Composed, tuple[Any, ...]]
 
 
-def try_cell(stage: Stage, scene: Scene, catalogue: Catalogue, cell: Cell) -> Outcome:
-    """Do what the cell says."""
-    statement, arguments = _statement(scene, catalogue, cell)
-    return stage.alone(cell.role, statement, arguments, member=cell.situation.header)
+def wrong_cells(
+    stage: Stage, scene: Scene, catalogue: Catalogue, cells: Iterable[Cell]
+) -> Iterator[str]:
+    """Try cells and yield a sentence for each that is not what was declared."""
+    by_request = defaultdict(list)
+    for cell in cells:
+        by_request[cell.role, cell.situation.header].append(cell)
+    for (role, header), asked in by_request.items():
+        statements = [_statement(scene, catalogue, cell) for cell in asked]
+        outcomes = stage.each(role, statements, member=header)
+        for cell, outcome in zip(asked, outcomes, strict=True):
+            if (wrong := complaint(cell, outcome)) is not None:
+                yield wrong
 
 
 def _statement(scene: Scene, catalogue: Catalogue, cell: Cell) -> Statement:
@@ -50,15 +60,6 @@ def act_key(act: Act, cell: Cell) -> Row:
     if act.agent is None:
         return {"user_id": member.user_id}
     return {"id": str(member.agents[act.agent])}
-
-
-def wrong_effect(act: Act, row: Row) -> str | None:
-    """What an act that was done should have come to and did not."""
-    for column, value in act.becomes.items():
-        got = row[column]
-        if got is None if value is NOT_NULL else got != value:
-            return f"{column} became {got}"
-    return None
 
 
 def insert(table: str, row: Row) -> Statement:
@@ -120,42 +121,32 @@ def _with_key(template: Any, table: str, key: Row, **parts: sql.Composable) -> S
     return statement, (as_json(key),)
 
 
-def permission_probes(table: Table) -> Iterator[tuple[str, str, sql.Composed]]:
+def permission_probes(table: Table) -> list[tuple[str, str, str]]:
     """Statements that touch no row and fail only for want of a right: verb, column, statement."""
-    name = sql.Identifier("public", table.name)
-    yield "delete", "*", sql.SQL("delete from {} where false").format(name)
-    yield "truncate", "*", sql.SQL("truncate {}").format(name)
+    name = f'public."{table.name}"'
     # A trigger of one's own is a way past every other trigger.
-    yield (
-        "trigger",
-        "*",
-        sql.SQL(
-            "create trigger a_trigger_of_ones_own before insert on {} for each statement"
-            " execute function pg_catalog.suppress_redundant_updates_trigger()"
-        ).format(name),
+    trigger = (
+        f"create trigger a_trigger_of_ones_own before insert on {name} for each statement"
+        " execute function pg_catalog.suppress_redundant_updates_trigger()"
     )
+    probes = [
+        ("delete", "*", f"delete from {name} where false"),
+        ("truncate", "*", f"truncate {name}"),
+        ("trigger", "*", trigger),
+    ]
     for column in table.columns:
-        named = sql.Identifier(column)
-        yield "select", column, sql.SQL("select {} from {} where false").format(named, name)
+        probes.append(("select", column, f'select "{column}" from {name} where false'))
         if column in table.computed:
             continue
-        yield (
-            "insert",
-            column,
-            sql.SQL(
-                "insert into {table} ({column}) overriding system value"
-                " select (null::{table}).{column} where false"
-            ).format(table=name, column=named),
-        )
-        yield (
-            "update",
-            column,
-            sql.SQL("update {} set {} = default where false").format(name, named),
-        )
+        # Also identity columns, which only a word of their own lets anybody write.
+        nothing = f'overriding system value select (null::{name})."{column}" where false'
+        probes.append(("insert", column, f'insert into {name} ("{column}") {nothing}'))
+        probes.append(("update", column, f'update {name} set "{column}" = default where false'))
+    return probes
 
 
-def call_with_nulls(function: Function) -> sql.Composed:
+def call_with_nulls(function: Function) -> str:
     """Call any function with nulls: who may not call it is told so before anything else."""
     schema, _, name = function.name.partition(".")
-    nulls = sql.SQL(", ").join(sql.SQL("null::" + kind) for kind in function.types)
-    return sql.SQL("select {}({})").format(sql.Identifier(schema, name), nulls)
+    nulls = ", ".join(f"null::{kind}" for kind in function.types)
+    return f'select {schema}."{name}"({nulls})'

@@ -9,11 +9,10 @@ import pytest
 from tests.database.matrix.by_sql import (
     call_with_nulls,
     permission_probes,
-    try_cell,
+    wrong_cells,
 )
 from tests.database.matrix.catalogue import Catalogue
 from tests.database.matrix.cells import (
-    Cell,
     act_cells,
     call_cells,
     may_call,
@@ -21,15 +20,8 @@ from tests.database.matrix.cells import (
     situations,
 )
 from tests.database.matrix.expectations import ADMIN, REFUSED_TO_ALL, ROLES, VIEWS, rights
-from tests.database.matrix.judging import complaint
 from tests.database.matrix.stage import DONE, FORBIDDEN, KEPT, Stage
 from tests.database.matrix.theatre import Theatre
-
-
-def wrong_cells(stage: Stage, theatre: Theatre, catalogue: Catalogue, cells: list[Cell]) -> str:
-    """All sentences, one a line."""
-    sentences = (complaint(cell, try_cell(stage, theatre.scene, catalogue, cell)) for cell in cells)
-    return "\n".join(sentence for sentence in sentences if sentence)
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -42,7 +34,8 @@ def test_each_verb_on_each_table_does_what_is_declared(
         for cell in row_cells(role, situation, catalogue)
     ]
     cells["rows by SQL"] += len(tried)
-    assert not (wrong := wrong_cells(stage, theatre, catalogue, tried)), wrong
+    wrong = list(wrong_cells(stage, theatre.scene, catalogue, tried))
+    assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -51,7 +44,8 @@ def test_steering_an_agent_does_what_is_declared(
 ) -> None:
     tried = [cell for situation in situations(theatre.scene) for cell in act_cells(role, situation)]
     cells["acts by SQL"] += len(tried)
-    assert not (wrong := wrong_cells(stage, theatre, catalogue, tried)), wrong
+    wrong = list(wrong_cells(stage, theatre.scene, catalogue, tried))
+    assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -64,7 +58,8 @@ def test_each_function_of_the_api_answers_whom_it_is_for(
         for cell in call_cells(role, situation, catalogue)
     ]
     cells["calls by SQL"] += len(tried)
-    assert not (wrong := wrong_cells(stage, theatre, catalogue, tried)), wrong
+    wrong = list(wrong_cells(stage, theatre.scene, catalogue, tried))
+    assert not wrong, "\n".join(wrong)
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -73,10 +68,11 @@ def test_each_column_is_open_to_whom_it_is_declared(
 ) -> None:
     wrong = []
     for table in catalogue.tables.values():
-        for verb, column, statement in permission_probes(table):
-            cells["columns by SQL"] += 1
-            outcome = stage.alone(role, statement).word
-            if outcome not in expected_permission(role, table.name, verb, column):
+        probes = list(permission_probes(table))
+        cells["columns by SQL"] += len(probes)
+        outcomes = stage.each(role, [(statement, ()) for _, _, statement in probes])
+        for (verb, column, _), outcome in zip(probes, outcomes, strict=True):
+            if outcome.word not in expected_permission(role, table.name, verb, column):
                 wrong.append(f"{role}: {verb} public.{table.name}.{column} was {outcome}")
     assert not wrong, "\n".join(wrong)
 
