@@ -42,6 +42,7 @@ class Rounds:
         self._crew = crew
         self._schedule = schedule
         self._cycle_seconds = cycle_seconds
+        self._acted: list[Agent] = []
         self._reporting: set[asyncio.Task[None]] = set()
 
     async def price_round(self) -> None:
@@ -72,7 +73,7 @@ class Rounds:
             following = next_cycle(agent.id, now, self._cycle_seconds)
             self._schedule.put(agent.id, following if agent.is_settled else min(following, later))
         await self._desk.market.refresh(set().union(*(agent.symbols() for agent in agents)))
-        quiet = []
+        quiet: list[Agent] = []
         for agent in agents:
             wishes = self._wishes(agent)
             if not agent.is_settled:
@@ -81,8 +82,9 @@ class Rounds:
                 self._crew.work.start(agent, partial(self._act, symbols=wishes))
             else:
                 quiet.append(agent)
-        if quiet or self._crew.has_unreadable:
-            await self._report(quiet)
+        done, self._acted = quiet + self._acted, []
+        if done or self._crew.has_unreadable:
+            await self._report(done)
 
     def pause_seconds(self) -> float:
         """Return how long to wait for the next cycle round, in real seconds.
@@ -119,7 +121,8 @@ class Rounds:
         try:
             await agent.act(symbols)
         finally:
-            await self._report([agent])
+            # With the next round, so that the agent is free again at once.
+            self._acted.append(agent)
 
     async def _report(self, agents: Sequence[Agent]) -> None:
         reports = [agent.report() for agent in agents] + self._crew.take_unreadable()

@@ -7,12 +7,13 @@ Other ``Permanent`` errors carry the database's reason.
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from common.errors import Permanent
+from common.errors import Permanent, Retryable
 from runner.core.model import OrderStatus, as_text
 from runner.rows import HeldAgent, OrderAnswer, held_agent, order_answer
 
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from common.database import Database, Row
     from runner.venues.base import VenueFill
 
+# How long a call about one agent's order may take: a stop loss may be waiting behind it.
+ORDER_PATIENCE_SECONDS = 3.0
 # Hosted PostgREST answers with at most 1000 rows, and says nothing of the rest.
 MOST_ROWS = 500
 
@@ -131,7 +134,9 @@ class Store:
 
     async def held(self, agent_ids: Collection[UUID]) -> Held:
         """Return what is known of these agents, as far as this runner holds them."""
-        rows: list[Row] = await self._call("held_agents", {"p_agent_ids": _texts(agent_ids)})
+        arguments = {"p_agent_ids": _texts(agent_ids)}
+        call = self._call_soon if len(agent_ids) == 1 else self._call
+        rows: list[Row] = await call("held_agents", arguments)
         agents, unreadable = [], {}
         for row in rows:
             try:
@@ -156,7 +161,7 @@ class Store:
             "p_stop_price": None if intent.stop_price is None else as_text(intent.stop_price),
             "p_decision": dict(intent.decision),
         }
-        return order_answer(await self._call("authorize_order", arguments))
+        return order_answer(await self._call_soon("authorize_order", arguments))
 
     async def record(self, lease: Lease, client_order_id: str, outcome: Outcome) -> OrderAnswer:
         """Report what the venue did; told twice, it counts once."""
@@ -177,7 +182,7 @@ class Store:
             "p_venue_order_id": outcome.venue_order_id,
             "p_reject_reason": outcome.reject_reason,
         }
-        return order_answer(await self._call("record_execution", arguments))
+        return order_answer(await self._call_soon("record_execution", arguments))
 
     async def record_cycles(
         self, prices: Mapping[str, Decimal], priced_at: datetime, reports: Sequence[CycleReport]
@@ -214,13 +219,20 @@ class Store:
             "p_reply": reply,
             "p_command": command,
         }
-        return bool(await self._call("settle_instruction", arguments))
+        return bool(await self._call_soon("settle_instruction", arguments))
 
     async def order_status(self, client_order_id: str) -> OrderStatus | None:
         """Return what the books say of an order of any agent, None when they do not know it."""
         query = self._database.table("automaton_orders").select("status")
         rows = await self._database.rows(query.eq("client_order_id", client_order_id))
         return OrderStatus(rows[0]["status"]) if rows else None
+
+    async def _call_soon(self, function: str, arguments: Row) -> Any:
+        try:
+            async with asyncio.timeout(ORDER_PATIENCE_SECONDS):
+                return await self._call(function, arguments)
+        except TimeoutError:
+            raise Retryable(f"The database did not answer {function} in time.") from None
 
     async def _call(self, function: str, arguments: Row) -> Any:
         try:

@@ -200,16 +200,25 @@ class Trader:
             self._not_before[order.trade_id] = self._desk.now() + pause
 
     async def _authorize_exit(self, intent: OrderIntent) -> OrderAnswer | None:
-        """Return the database's answer, None when it does not answer in time."""
+        """Return the database's answer, None when there is none to go by.
+
+        An expired token is no reason to keep a position either: what closes one is refused by
+        nobody but the runner that holds the agent instead.
+        """
         try:
             async with asyncio.timeout(EXIT_PATIENCE_SECONDS):
                 return await self._desk.store.authorize(self.lease, intent)
         except (Retryable, TimeoutError):
             return None
+        except Permanent as error:
+            if error.reason in {"lease_lost", "order_id_reused"}:
+                raise
+            self._log.error("exit cannot be authorised", why=str(error), reason=error.reason)
+            return None
 
     async def _exit_without_database(self, intent: OrderIntent, reason: ExitReason) -> bool:
         if reason not in URGENT:
-            raise Retryable("The database is away; this exit waits for it.")
+            raise Retryable("This exit waits until the database authorises it.")
         self._desk.spool.add(intent)
         outcome = await self._desk.send(intent)
         if outcome is None:

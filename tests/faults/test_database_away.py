@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -10,6 +11,8 @@ import pytest
 
 from local.conway import Fault, FaultKind
 from runner.core.ids import exit_order_id
+from runner.trader import EXIT_PATIENCE_SECONDS
+from tests.integration.fickle_proxy import fickle_proxy
 from tests.integration.runner_world import BTC, Stage, stage
 
 if TYPE_CHECKING:
@@ -145,6 +148,33 @@ async def test_full_disk_does_not_keep_a_stop_from_being_sold_and_booked(scene: 
     runner.supervisor._desk.spool._db.execute("pragma query_only = on")
     await fall_through_the_stop(scene, agent_id)
     await scene.start_gateway()
+    await assert_sold_once_and_booked(scene, agent_id)
+
+
+async def test_frozen_database_holds_up_a_stop_no_longer_than_its_patience(scene: Stage) -> None:
+    agent_id = scene.spawn()
+    async with fickle_proxy(scene.gateway.url) as proxy:
+        await scene.start_runner(url=proxy.url)
+        trade = await scene.open_trade(agent_id)
+        proxy.freeze()
+        scene.market.said[BTC] = below(trade["stop_price"])
+        await scene.until(lambda: sales(scene), tick=True, seconds=EXIT_PATIENCE_SECONDS + 5)
+        proxy.thaw()
+        await assert_sold_once_and_booked(scene, agent_id)
+
+
+async def test_token_that_expired_keeps_no_stop_from_being_sold(scene: Stage) -> None:
+    agent_id = scene.spawn()
+    # The API forgives 30 seconds: three are left.
+    first = await scene.start_runner("one", valid_for_seconds=-27)
+    trade = await scene.open_trade(agent_id)
+    await asyncio.sleep(3.5)
+    scene.market.said[BTC] = below(trade["stop_price"])
+    await scene.until(lambda: sales(scene), tick=True)
+    assert scene.closed_trade(agent_id) is None
+    await first.kill()
+    await scene.expire_leases()
+    await scene.start_runner("one")
     await assert_sold_once_and_booked(scene, agent_id)
 
 

@@ -60,8 +60,6 @@ class FickleProxy:
         """Cut everything and end."""
         self.thaw()
         await self.refuse()
-        for task in list(self._tasks):
-            task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

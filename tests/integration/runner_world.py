@@ -154,19 +154,22 @@ class Stage:
     clock: HandClock
     runners: list[RunningRunner] = field(default_factory=list)
 
-    async def start_runner(self, name: str = "runner", **settings: Any) -> RunningRunner:
-        """Start a runner with a state directory of its own name."""
+    async def start_runner(
+        self, name: str = "runner", *, url: str | None = None, valid_for_seconds: int = 600
+    ) -> RunningRunner:
+        """Start a runner with a state directory of its own name.
+
+        ``url`` leads to the gateway by another way, ``valid_for_seconds`` is its token's life.
+        """
+        token = self.keys.mint("automaton_runner", valid_for_seconds=valid_for_seconds)
         made = RunnerSettings(
             _env_file=None,
-            supabase_url=self.gateway.url,
+            supabase_url=url or self.gateway.url,
             supabase_publishable_key=SecretStr(PUBLISHABLE_KEY),
-            automaton_runner_jwt=SecretStr(
-                self.keys.mint("automaton_runner", valid_for_seconds=600)
-            ),
+            automaton_runner_jwt=SecretStr(token),
             conway_api_url=self.venue.url,
             conway_api_key=SecretStr(API_KEY),
             automaton_state_dir=self.directory / name,
-            **settings,
         )
         closing = AsyncExitStack()
         supervisor = await build(made, closing, self.clock)

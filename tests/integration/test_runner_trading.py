@@ -76,6 +76,19 @@ async def test_emergency_stop_closes_the_position_and_tells_the_member(scene: St
     await scene.assert_books_equal_venue(agent_id)
 
 
+async def test_emergency_stop_is_heard_of_without_realtime_too(
+    scene: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("runner.feed._SHORTEST_SECONDS", 0.2)
+    monkeypatch.setattr("runner.feed.Feed._hear", lambda _self, _wake: None)
+    agent_id = scene.spawn()
+    await scene.start_runner()
+    await scene.open_trade(agent_id)
+    await scene.update_agent(agent_id, "emergency_stopped_at = now()")
+    closed = await scene.until(lambda: scene.closed_trade(agent_id))
+    assert closed["exit_reason"] == "emergency"
+
+
 async def test_disabled_agent_keeps_its_stop_and_is_released_once_it_is_flat(
     scene: Stage,
 ) -> None:
