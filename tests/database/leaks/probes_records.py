@@ -65,18 +65,21 @@ def record_is_changed_by_nobody(play: Play) -> None:
 
 def record_tampered_with_past_all_guards_is_found(play: Play) -> None:
     hashed_again = "update public.audit_log as l set hash = private.audit_hash(l) where seq = 2"
+    chains = "select array_agg(chain order by chain) from public.audit_log where seq = 2"
     for tampering in (
         "update public.audit_log set became = '{\"x\": 1}' where seq = 2",
         "update public.audit_log set at = at + interval '1 s' where seq = 2",
         "update public.audit_log set actor_role = 'nobody' where seq = 2",
         f"update public.audit_log set subject = 'x' where seq = 2; {hashed_again}",
         "delete from public.audit_log where seq = 2",
-        "update public.audit_heads set seq = seq + 1",
+        "delete from public.audit_log where seq >= 2",
     ):
         with play.scene():
+            tampered = play.value(chains)
             play.superuser("alter table public.audit_log disable trigger user")
             play.superuser(tampering)
-            assert play.stage.rows("select * from admin.verify_audit()"), tampering
+            broken = "select array_agg(chain order by chain) from admin.verify_audit()"
+            assert play.value(broken) == tampered, tampering
 
 
 def link_written_by_hand_gets_its_place_time_and_hash_from_the_database(play: Play) -> None:
