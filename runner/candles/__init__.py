@@ -7,7 +7,7 @@ moments.
 from __future__ import annotations
 
 from runner.candles.files import HEADER, load_candles, load_files
-from runner.candles.path import price_inside, rules_for_price, to_tick, turning_points
+from runner.candles.path import price_inside, rules_for_price, to_tick
 
 __all__ = [
     "HEADER",
@@ -16,5 +16,4 @@ __all__ = [
     "price_inside",
     "rules_for_price",
     "to_tick",
-    "turning_points",
 ]

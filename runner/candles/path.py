@@ -26,23 +26,15 @@ def rules_for_price(price: float) -> SymbolRules:
     )
 
 
-def turning_points(
-    opened: float, high: float, low: float, closed: float
-) -> tuple[float, float, float, float]:
-    """Return a candle's prices in the order in which they are met.
-
-    A rising candle goes open, low, high, close and a falling one open, high, low, close.
-    """
-    return (opened, low, high, closed) if closed >= opened else (opened, high, low, closed)
-
-
 def price_inside(prices: tuple[float, float, float, float], share: float) -> float:
     """Return the price after ``share`` (0 to 1) of a candle of (open, high, low, close).
 
-    Each leg between two turning points takes a third of the time. Every price of the candle is
-    met, so a stop is hit between two closes, and a gap between candles is jumped.
+    A rising candle goes open, low, high, close and a falling one open, high, low, close, each
+    leg in a third of the time. Every price of the candle is met, so a stop is hit between two
+    closes, and a gap between candles is jumped.
     """
-    turns = turning_points(*prices)
+    opened, high, low, closed = prices
+    turns = (opened, low, high, closed) if closed >= opened else (opened, high, low, closed)
     way = min(max(share, 0.0), 1.0) * LEGS
     leg = min(int(way), LEGS - 1)
     return turns[leg] + (turns[leg + 1] - turns[leg]) * (way - leg)
