@@ -19,7 +19,7 @@ test: $(INSTALLED)
 check: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy automaton.py $(foreach package,bot common local runner tests benchmarks,-p $(package))
+	$(BIN)/mypy -m automaton $(foreach package,bot common local runner tests benchmarks,-p $(package))
 	$(BIN)/lint-imports
 	$(BIN)/sqlfluff lint --processes 2 --nofail-on-warning supabase
 
