@@ -68,11 +68,6 @@ class Agent:
         return self._trader.lease
 
     @property
-    def is_busy(self) -> bool:
-        """Whether an order of this agent is under way right now."""
-        return self._lock.locked()
-
-    @property
     def is_settled(self) -> bool:
         """Whether everything that was open when the agent was adopted has been looked into."""
         return self._settling.recovered
@@ -96,7 +91,7 @@ class Agent:
 
     def can_be_released(self) -> bool:
         """Whether nobody needs to run this agent."""
-        return not (self.book.held.needs_a_runner or self.book.unbooked or self.is_busy)
+        return not (self.book.held.needs_a_runner or self.book.unbooked)
 
     async def attend(self) -> None:
         """Close what must be closed, settle loose ends, obey instructions."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from common.errors import OutcomeUnknown, Permanent, Retryable
@@ -15,7 +15,6 @@ from runner.store import Order, Outcome
 from runner.venues.base import OrderRequest, VenueOrder, VenueOrderStatus
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from datetime import datetime
     from uuid import UUID
 
@@ -45,11 +44,10 @@ class Tenure:
     """
 
     ends_at: float = 0.0
-    monotonic: Callable[[], float] = field(default=time.monotonic)
 
     def is_live(self) -> bool:
         """Whether an entry may still be sent."""
-        return self.monotonic() < self.ends_at
+        return time.monotonic() < self.ends_at
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,10 +64,6 @@ class Feed:
             return
         self._all.clear()
 
-    def look_at_everything(self) -> None:
-        """Ask for everything to be read again."""
-        self._all.set()
-
     def _hear(self, wake: Wake) -> None:
         name = {AGENTS: wake.row_id, INSTRUCTIONS: wake.agent_id}.get(wake.table or "")
         if name is None:
