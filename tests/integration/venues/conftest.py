@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -9,9 +12,8 @@ import pytest
 from tests.integration.venues.worlds import HAS_CCXT, conway_world, exchange_world
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from contextlib import AbstractAsyncContextManager
-    from pathlib import Path
 
     from tests.integration.venues.worlds import ExchangeWorld, World
 
@@ -24,21 +26,32 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.filterwarnings("ignore:enable_cleanup_closed"))
 
 
+@pytest.fixture
+def directory(tmp_path: Path) -> Iterator[Path]:
+    """Return a place for a venue's files, in memory where there is room: they are synced a lot."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(dir=memory, prefix="automaton-venue-") as name:
+        yield Path(name)
+
+
 @pytest.fixture(params=["conway", "exchange"])
 def open_world(
-    request: pytest.FixtureRequest, tmp_path: Path
+    request: pytest.FixtureRequest, directory: Path
 ) -> Callable[..., AbstractAsyncContextManager[World]]:
     """Return how to open one venue; every case runs on each."""
     if request.param == "conway":
-        return lambda **options: conway_world(tmp_path, **options)
+        return lambda **options: conway_world(directory, **options)
     if not HAS_CCXT:
         pytest.skip(NO_CCXT)
-    return lambda **options: exchange_world(tmp_path, **options)
+    return lambda **options: exchange_world(directory, **options)
 
 
 @pytest.fixture
-def open_exchange(tmp_path: Path) -> Callable[..., AbstractAsyncContextManager[ExchangeWorld]]:
+def open_exchange(directory: Path) -> Callable[..., AbstractAsyncContextManager[ExchangeWorld]]:
     """Return how to open the exchange alone."""
     if not HAS_CCXT:
         pytest.skip(NO_CCXT)
-    return lambda **options: exchange_world(tmp_path, **options)
+    return lambda **options: exchange_world(directory, **options)
