@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-from common.errors import AutomatonError
+from common.errors import AutomatonError, BadSetting
 from common.logs import configure_logs
 from local.stack import Stack, StackOptions
 
@@ -64,24 +64,32 @@ def _options(argv: list[str]) -> StackOptions:
     )
 
 
-async def until_told_to_stop() -> None:
-    """Wait for SIGINT or SIGTERM."""
+def when_told_to_stop() -> asyncio.Event:
+    """Return an event that Ctrl-C, SIGTERM or the end of the terminal sets from now on."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for name in (signal.SIGINT, signal.SIGTERM):
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         try:
-            loop.add_signal_handler(name, stop.set)
-        except NotImplementedError:  # Windows: Ctrl-C arrives as KeyboardInterrupt
-            break
-    await stop.wait()
+            loop.add_signal_handler(getattr(signal, name), stop.set)
+        except (NotImplementedError, AttributeError):
+            break  # Windows: Ctrl-C arrives as KeyboardInterrupt
+    return stop
+
+
+async def until_told_to_stop() -> None:
+    """Wait for Ctrl-C, SIGTERM or the end of the terminal."""
+    await when_told_to_stop().wait()
 
 
 async def _serve(options: StackOptions) -> None:
-    stack = await Stack.start(options, print)
+    # From the first moment: a start that is broken off half-way would leave servers behind.
+    stop = when_told_to_stop()
+    stack = await Stack.start(options, _say)
     try:
-        _introduce(stack, options)
-        await until_told_to_stop()
-        print("Stopping …")
+        if not stop.is_set():
+            _introduce(stack, options)
+        await stop.wait()
+        _say("Stopping …")
     finally:
         await stack.stop()
 
@@ -94,10 +102,12 @@ def _introduce(stack: Stack, options: StackOptions) -> None:
         ("Telegram emulator", stack.telegram.api_url),
         ("Settings", str(options.state_dir / "local.env")),
     ):
-        print(f"  {what:<18} {where}")
-    print(
-        "Up. Start `automaton bot` and `automaton runner` beside it; Ctrl-C stops it.", flush=True
-    )
+        _say(f"  {what:<18} {where}")
+    _say("Up. Start `automaton bot` and `automaton runner` beside it; Ctrl-C stops it.")
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 def main(argv: list[str]) -> int:
@@ -106,7 +116,10 @@ def main(argv: list[str]) -> int:
     configure_logs(level=os.environ.get("LOG_LEVEL", "WARNING"))
     try:
         asyncio.run(_serve(options))
-    except AutomatonError as error:
+    except BadSetting as error:
         print(error, file=sys.stderr)
         return 2
+    except AutomatonError as error:
+        print(error, file=sys.stderr)
+        return 1
     return 0

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import secrets
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from common.errors import BadSetting
 from local.conway import ConwayServer
 from local.gateway.app import Gateway
 from local.gateway.auth import Keys
@@ -23,6 +25,7 @@ from local.market import MarketClock, SimulatedMarket, open_market
 from local.migrate import migrate
 from local.postgres import Cluster
 from local.server_failures import plainly
+from local.server_launch import check_port
 from local.telegram import TelegramEmulator
 
 if TYPE_CHECKING:
@@ -69,7 +72,13 @@ class _Secrets:
     def of(cls, state_dir: Path) -> Self:
         path = state_dir / "secrets.json"
         if path.exists():
-            return cls(**json.loads(path.read_text()))
+            try:
+                return cls(**json.loads(path.read_text(encoding="utf-8")))
+            except (ValueError, TypeError) as error:
+                raise BadSetting(
+                    f"{path} is damaged. Remove it and new keys are drawn; whoever has the old "
+                    "ones then needs the settings again."
+                ) from error
         drawn = cls(
             jwt_secret=secrets.token_hex(32),
             publishable_key=f"sb_publishable_{secrets.token_urlsafe(24)}",
@@ -109,19 +118,15 @@ class Stack:
         ``say`` is told one short line for each step. Raises ``BadSetting`` with the way to mend
         it, ``Permanent`` when a migration fails, ``Retryable`` when a part does not come up.
         """
+        for port in (options.gateway_port, options.conway_port, options.telegram_port):
+            check_port(port)
         with plainly(options.state_dir):
             options.state_dir.mkdir(parents=True, exist_ok=True)
             drawn = _Secrets.of(options.state_dir)
         market = open_market(options.candles, options.seed)
         async with AsyncExitStack() as opening:
             say("Starting Postgres …")
-            cluster = await asyncio.to_thread(
-                Cluster.start,
-                options.state_dir,
-                port=options.postgres_port,
-                postgres=options.postgres,
-                durable=options.durable,
-            )
+            cluster = await _start_cluster(options)
             opening.callback(cluster.stop)
             applied = await asyncio.to_thread(
                 migrate,
@@ -130,7 +135,8 @@ class Stack:
                 SUPABASE / "roles.sql",
                 lambda _line: None,
             )
-            say(f"Postgres {cluster.version} is up, {len(applied)} migrations applied.")
+            plural = "" if len(applied) == 1 else "s"
+            say(f"Postgres {cluster.version} is up, {len(applied)} migration{plural} applied.")
             keys = Keys(secret=drawn.jwt_secret, publishable=[drawn.publishable_key])
             gateway = Gateway(
                 dsn=cluster.dsn(user="authenticator"),
@@ -152,7 +158,13 @@ class Stack:
             await venue.start()
             opening.push_async_callback(venue.stop)
             telegram = TelegramEmulator(drawn.telegram_bot_token, port=options.telegram_port or 0)
-            await telegram.start()
+            try:
+                await telegram.start()
+            except OSError as error:
+                raise BadSetting(
+                    f"The Telegram emulator cannot listen on port {options.telegram_port}: "
+                    f"{error.strerror}. Stop what listens there, or choose another port."
+                ) from error
             opening.push_async_callback(telegram.stop)
             environment = {
                 "SUPABASE_URL": gateway.url,
@@ -168,12 +180,12 @@ class Stack:
                 "TELEGRAM_API_URL": telegram.api_url,
                 "TELEGRAM_BOT_TOKEN": drawn.telegram_bot_token,
                 "AUTOMATON_CLOCK_SPEED": f"{options.speed:g}",
-                "AUTOMATON_STATE_DIR": str(options.state_dir),
+                "AUTOMATON_STATE_DIR": str(options.state_dir.resolve()),
             }
             with plainly(options.state_dir):
                 _write_private(
                     options.state_dir / "local.env",
-                    "".join(f"{name}={value}\n" for name, value in environment.items()),
+                    "".join(f"{name}={_quoted(value)}\n" for name, value in environment.items()),
                 )
             return cls(
                 cluster=cluster,
@@ -190,15 +202,42 @@ class Stack:
         await self._closing.aclose()
 
 
+async def _start_cluster(options: StackOptions) -> Cluster:
+    starting = asyncio.ensure_future(
+        asyncio.to_thread(
+            Cluster.start,
+            options.state_dir,
+            port=options.postgres_port,
+            postgres=options.postgres,
+            durable=options.durable,
+        )
+    )
+    try:
+        return await asyncio.shield(starting)
+    except asyncio.CancelledError:
+        # The thread cannot be interrupted, and the server that it starts would outlive us.
+        (await starting).stop()
+        raise
+
+
 def _natural_start(market: Market) -> datetime:
     """Candles begin where they have a history; a made market has one at any time, so it is now."""
     return datetime.now(UTC) if isinstance(market, SimulatedMarket) else market.starts_at
 
 
+def _quoted(value: str) -> str:
+    """Write a value as `.env` files hold it; a path may have spaces and quotes."""
+    if re.fullmatch(r"[\w.:/@?=&%+,-]*", value):
+        return value
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
 def _write_private(path: Path, text: str) -> None:
     """Replace a file whole, readable by its owner alone."""
     draft = path.with_suffix(path.suffix + ".new")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    draft.unlink(missing_ok=True)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         file.write(text)
     draft.replace(path)
