@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 
 from tests.conftest import Database
@@ -14,3 +16,11 @@ def world(database: Database) -> World:
     fresh = World(database)
     fresh.populate()
     return fresh
+
+
+@pytest.fixture
+def agent_id(world: World) -> UUID:
+    """An enabled agent with 100 USDC, held by the world's runner with fence 1."""
+    spawned = world.spawn()
+    assert world.claim(lease_seconds=600) == {spawned: 1}
+    return spawned

@@ -59,14 +59,6 @@ class Race:
 
 
 @pytest.fixture
-def agent_id(world: World) -> UUID:
-    """An enabled agent, held by the world's runner with fence 1."""
-    spawned = world.spawn()
-    world.claim(lease_seconds=600)
-    return spawned
-
-
-@pytest.fixture
 def race(world: World, request: pytest.FixtureRequest) -> Iterator[Race]:
     """A race between the roles that the test names."""
     with ExitStack() as stack:

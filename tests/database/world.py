@@ -137,6 +137,17 @@ class World:
         with self.runner() as runner:
             return _call(runner, "authorize_order", order)
 
+    def change(self, query: LiteralString, *arguments: Any) -> None:
+        """Make the rows what a test needs, as the superuser."""
+        with self.session() as admin:
+            admin.rows(query, *arguments)
+
+    def opened(self, agent_id: UUID, order_id: str = "buy", price: str = "20000") -> None:
+        """Buy 0.0001 BTC and have it filled at ``price`` with a fee of 0.002 USDC."""
+        assert self.authorize(agent_id, 1, order_id)["status"] == "authorised"
+        bought = fill(f"f-{order_id}", "0.0001", price, "0.002")
+        self.record(agent_id, 1, order_id, "filled", bought)
+
     def exit(self, agent_id: UUID, fence: int, order_id: str, **changes: Any) -> Row:
         """Ask for the exit of what `authorize` bought."""
         changes = {"p_kind": "exit", "p_reason": "stop_loss", "p_stop_price": None, **changes}
