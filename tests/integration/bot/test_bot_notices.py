@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
+from bot.notices import Outbox
 from bot.store import Store
 from common.errors import Retryable
 from local.telegram import RateLimits, TelegramEmulator
@@ -202,6 +204,18 @@ async def test_notice_written_while_the_database_was_out_of_reach_comes_when_it_
     async with world.database_away():
         world.notify(listening, "trade_closed", _news(1))
     await listening.expect("sold at 1.00")
+
+
+async def test_notices_come_at_once_by_realtime_and_not_by_the_timer(
+    quiet_world: World, listening: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.main.Outbox", partial(Outbox, poll_seconds=3600))
+    async with quiet_world.running_bot():
+        for number in range(1, 6):
+            quiet_world.notify(listening, "trade_closed", _news(number))
+            await listening.expect(f"sold at {number}.00")
+            # Else the look after a delivery might find the next one by chance.
+            await quiet_world.until(f"select ({_WAITING}) = 0")
 
 
 async def test_notices_come_although_realtime_says_nothing(

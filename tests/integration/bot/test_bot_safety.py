@@ -127,10 +127,10 @@ async def test_button_of_an_older_dialogue_answers_nothing_in_the_newer_one(
     await siti.expect("step 1")
     await siti.send("New")
     await siti.expect("step 2")
-    await siti.press("Aggressive", old)
-    await siti.expect("no agent yet")
     await siti.send("200")
     await siti.expect("step 3")
+    await siti.press("Aggressive", old)
+    await siti.expect("no agent yet")
     state = world.one("select state from public.chat_sessions where user_id = 101")
     assert (state["spawning"]["name"], state["spawning"]["strategy"]) == ("New", None)
 
