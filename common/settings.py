@@ -11,10 +11,10 @@ import binascii
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from common.errors import BadSetting
@@ -133,14 +133,43 @@ class RunnerSettings(DatabaseSettings):
     role: ClassVar[str] = "automaton_runner"
 
     automaton_runner_jwt: SecretStr
-    conway_api_url: Url
-    conway_api_key: SecretStr = Field(min_length=1)
+    automaton_venue: Literal["conway", "exchange"] = "conway"
+    conway_api_url: Url | None = None
+    conway_api_key: SecretStr | None = None
+    exchange_id: str = "binance"
+    exchange_api_key: SecretStr | None = None
+    exchange_secret: SecretStr | None = None
+    exchange_password: SecretStr = SecretStr("")
+    exchange_quote: str = "USDC"
+    exchange_symbols: str = "BTC-USDC,ETH-USDC"
     automaton_cycle_seconds: float = Field(default=300, gt=0)
     automaton_price_seconds: float = Field(default=5, gt=0)
     automaton_clock_speed: float = Field(default=1, gt=0, le=100_000)
     automaton_lease_seconds: int = Field(default=30, ge=5, le=600)
     automaton_capacity: int = Field(default=10_000, ge=1)
     automaton_state_dir: Path = Path(".automaton")
+    inference_base_url: Url | None = None
+    inference_model: str | None = None
+    inference_api_key: SecretStr | None = None
+    inference_daily_calls: int = Field(default=20, ge=1, le=10_000)
+    inference_analyst: bool = False
+
+    @model_validator(mode="after")
+    def _has_what_its_venue_needs(self) -> Self:
+        needed = ("conway_api_url", "conway_api_key")
+        if self.automaton_venue == "exchange":
+            needed = ("exchange_api_key", "exchange_secret")
+            if self.automaton_clock_speed != 1:
+                raise ValueError("AUTOMATON_CLOCK_SPEED must be 1 at a real exchange")
+        missing = [name.upper() for name in needed if not getattr(self, name)]
+        if missing:
+            raise ValueError("\n".join(_missing(name) for name in missing))
+        return self
+
+    @property
+    def wants_inference(self) -> bool:
+        """Whether any of it is set; half of it is then refused by name."""
+        return bool(self.inference_base_url or self.inference_model or self.inference_analyst)
 
     @property
     def jwt(self) -> str:
@@ -148,13 +177,22 @@ class RunnerSettings(DatabaseSettings):
         return self.automaton_runner_jwt.get_secret_value()
 
 
+def _missing(name: str) -> str:
+    return f"{name} is missing. Put it into .env; .env.example says where it comes from."
+
+
+def _is_secret(cls: type[DatabaseSettings], name: str) -> bool:
+    annotation = cls.model_fields[name].annotation if name in cls.model_fields else None
+    return annotation is SecretStr or SecretStr in get_args(annotation)
+
+
 def _explain(cls: type[DatabaseSettings], problem: Any) -> str:
+    message: str = problem["msg"].removeprefix("Value error, ")
+    if not problem["loc"]:
+        return message
     name = str(problem["loc"][0])
     if problem["type"] == "missing":
-        return (
-            f"{name.upper()} is missing. Put it into .env; .env.example says where it comes from."
-        )
-    message = problem["msg"].removeprefix("Value error, ")
-    if name in cls.model_fields and cls.model_fields[name].annotation is SecretStr:
+        return _missing(name.upper())
+    if _is_secret(cls, name):
         return f"{name.upper()} {message}."
     return f"{name.upper()} = {problem['input']!r}: {message}."

@@ -14,7 +14,7 @@ from common.errors import AutomatonError, Permanent
 from common.logs import get_logger
 from runner.book import Book
 from runner.core import risk, stops
-from runner.core.model import Enter, Exit, ExitReason
+from runner.core.model import Enter, Exit, ExitReason, HoldReason
 from runner.core.parameters import RULES
 from runner.core.strategy import decide
 from runner.obedience import Obedience
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from runner.core.model import Account, Decision, Limits
     from runner.core.restrictions import Restrictions
+    from runner.core.strategy import View
     from runner.desk import Desk
     from runner.rows import HeldAgent
 
@@ -48,6 +49,7 @@ class Agent:
         self.book = Book(held)
         self.trouble: str | None = None
         self.is_readable = True
+        self.awaits_opinion = False
         self._desk = desk
         self._lock = asyncio.Lock()
         self._trader = Trader(desk, self.book)
@@ -151,19 +153,22 @@ class Agent:
     async def act(self, symbols: Iterable[str]) -> None:
         """Decide again and carry it out, one symbol after the other."""
         async with self._lock:
+            self.awaits_opinion = False
             for symbol in symbols:
                 now = self._desk.now()
                 # Each order changes cash and exposure for the next one.
                 decision = self._decide(
                     symbol, self._account(), self._obedience.restrictions(now), now
                 )
-                closed_at = self._desk.market.view(self.book.held.strategy, symbol).closed_at
+                view = self._desk.market.view(self.book.held.strategy, symbol)
+                if isinstance(decision, Enter):
+                    decision = self._advised(decision, view)
                 if isinstance(decision, Exit):
                     await self._trader.exit(decision)
-                elif isinstance(decision, Enter) and closed_at is not None:
+                elif isinstance(decision, Enter) and view.closed_at is not None:
                     if not self.book.holdings:
                         self._loss_watch = risk.LossWatch()
-                    await self._trader.enter(decision, closed_at)
+                    await self._trader.enter(decision, view.closed_at)
 
     def report(self) -> CycleReport:
         """Return the trace of this cycle."""
@@ -191,6 +196,15 @@ class Agent:
             now=now,
             price=market.price(symbol),
         )
+
+    def _advised(self, entry: Enter, view: View) -> Decision | None:
+        """Let the analyst, if there is one, say no; until it has answered nothing is bought."""
+        inference = self._desk.inference
+        if inference is None or inference.analyst is None:
+            return entry
+        decision = inference.analyst.judge(self.lease, view, entry, HoldReason.SECOND_OPINION)
+        self.awaits_opinion |= decision is None
+        return decision
 
     def _may_enter(self, symbol: str) -> bool:
         book = self.book

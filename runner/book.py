@@ -159,6 +159,11 @@ class Book:
         return replace(holding.position, quantity=left) if left > 0 else None
 
 
+def unbooked_trade_id(entry_order_id: str) -> UUID:
+    """Return what the trade of an entry is called until the database has numbered it."""
+    return uuid5(_UNBOOKED_TRADES, entry_order_id)
+
+
 def _bought(order: Order, stop_price: Decimal, outcome: Outcome) -> Holding:
     quantity = Decimal(outcome.filled_quantity)
     cost = sum((fill.quantity * fill.price for fill in outcome.fills), Decimal(0))
@@ -172,7 +177,7 @@ def _bought(order: Order, stop_price: Decimal, outcome: Outcome) -> Holding:
         opened_at=outcome.fills[0].at,
         highest_price=entry_price,
     )
-    return Holding(uuid5(_UNBOOKED_TRADES, order.client_order_id), position)
+    return Holding(unbooked_trade_id(order.client_order_id), position)
 
 
 def _not_lower(position: Position, before: Position | None) -> Position:

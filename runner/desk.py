@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from runner.clock import Clock
+    from runner.inference.wiring import Inference
     from runner.market import Market
     from runner.spool import Spool
     from runner.store import Store
@@ -61,6 +62,7 @@ class Desk:
     clock: Clock
     database_clock: Clock
     tenure: Tenure
+    inference: Inference | None = None
 
     async def send(self, order: Order) -> Outcome | None:
         """Send an order and say what became of it.

@@ -24,9 +24,15 @@ from runner.spool import Spool
 from runner.store import Store
 from runner.supervisor import Supervisor
 from runner.venues.conway import ConwayVenue
+from runner.venues.exchange import ExchangeVenue, open_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from pydantic import SecretStr
+
+    from runner.inference.wiring import Inference
+    from runner.venues.base import Venue
 
 _log = get_logger(__name__)
 
@@ -72,13 +78,17 @@ async def build(
     key = settings.supabase_publishable_key.get_secret_value()
     database = await Database.connect(settings.supabase_url, key, settings.jwt)
     closing.push_async_callback(database.aclose)
-    venue = ConwayVenue(settings.conway_api_url, settings.conway_api_key.get_secret_value())
+    venue = _venue(settings)
     closing.push_async_callback(venue.aclose)
 
     clock = clock or Clock(speed=settings.automaton_clock_speed)
     tenure = Tenure()
     store = Store(database, uuid4())
-    desk = Desk(store, venue, Market(venue, clock), spool, clock, Clock(), tenure)
+    inference = None
+    if settings.wants_inference:
+        inference = _inference(settings, store)
+        closing.push_async_callback(inference.aclose)
+    desk = Desk(store, venue, Market(venue, clock), spool, clock, Clock(), tenure, inference)
     leases = Leases(
         store,
         tenure,
@@ -95,6 +105,41 @@ async def build(
         Feed(make_wakeups),
         cycle_seconds=settings.automaton_cycle_seconds,
         price_seconds=settings.automaton_price_seconds,
+    )
+
+
+def _venue(settings: RunnerSettings) -> Venue:
+    if settings.automaton_venue == "conway":
+        return ConwayVenue(settings.conway_api_url or "", _secret(settings.conway_api_key))
+    client = open_client(
+        settings.exchange_id,
+        _secret(settings.exchange_api_key),
+        _secret(settings.exchange_secret),
+        settings.exchange_password.get_secret_value(),
+    )
+    return ExchangeVenue(
+        client,
+        settings.automaton_state_dir / "exchange-ledger.sqlite",
+        symbols=settings.exchange_symbols.split(","),
+        quote=settings.exchange_quote,
+    )
+
+
+def _secret(value: SecretStr | None) -> str:
+    return "" if value is None else value.get_secret_value()
+
+
+def _inference(settings: RunnerSettings, store: Store) -> Inference:
+    from runner.inference.budget import DatabaseBudget  # noqa: PLC0415 - whoever leaves it off
+    from runner.inference.wiring import open_inference  # noqa: PLC0415 - does not pay for it
+
+    key = settings.inference_api_key
+    return open_inference(
+        base_url=settings.inference_base_url,
+        model=settings.inference_model,
+        api_key=None if key is None else key.get_secret_value(),
+        budget=DatabaseBudget(store.spend_inference, settings.inference_daily_calls),
+        with_analyst=settings.inference_analyst,
     )
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from common.errors import Retryable
 from common.logs import get_logger
 from runner.core import instructions
-from runner.core.commands import Refused, from_json, reply_key, to_json
+from runner.core.commands import Refusal, Refused, from_json, reply_key, to_json
 from runner.core.restrictions import NO_RESTRICTIONS, Applied, Restrictions, exits_for, restrictions
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from runner.book import Book
+    from runner.core.commands import Command
     from runner.desk import Desk
     from runner.rows import Instruction
     from runner.trader import Trader
@@ -69,11 +70,12 @@ class Obedience:
         return replace(folded, paused_until=now + (folded.paused_until - database_now))
 
     async def _obey(self, instruction: Instruction) -> None:
-        held = self._book.held
         if self._desk.database_clock.now() - instruction.created_at > INSTRUCTION_LIFETIME:
             await self._answer(instruction, "expired", "expired", None)
             return
-        answer = instructions.parse(instruction.text, held.symbols, held.limits)
+        answer = self._read(instruction)
+        if answer is None:
+            return
         if isinstance(answer, Refused):
             await self._answer(instruction, "rejected", reply_key(answer), None)
             return
@@ -83,6 +85,23 @@ class Obedience:
             if not await self._trader.exit(one):
                 raise Retryable("An exit that was asked for has not been taken yet; once more.")
         await self._answer(instruction, "applied", reply_key(answer), to_json(answer))
+
+    def _read(self, instruction: Instruction) -> Command | Refused | None:
+        """Return what was meant; None while a model, if there is one, is asked about it."""
+        held, inference = self._book.held, self._desk.inference
+        answer = instructions.parse(instruction.text, held.symbols, held.limits)
+        if inference is None or answer != Refused(Refusal.NOT_UNDERSTOOD):
+            return answer
+        now = self._desk.now()
+        return inference.interpreter.reading(
+            self._trader.lease,
+            instruction.id,
+            instruction.text,
+            symbols=held.symbols,
+            limits=held.limits,
+            restrictions=self.restrictions(now),
+            now=now,
+        )
 
     async def _answer(
         self,

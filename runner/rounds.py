@@ -123,6 +123,9 @@ class Rounds:
         finally:
             # With the next round, so that the agent is free again at once.
             self._acted.append(agent)
+            if agent.awaits_opinion and agent.id in self._crew.agents:
+                soon = timedelta(seconds=self._desk.clock.speed)
+                self._schedule.put(agent.id, self._desk.now() + soon)
 
     async def _report(self, agents: Sequence[Agent]) -> None:
         reports = [agent.report() for agent in agents] + self._crew.take_unreadable()

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from common.errors import Permanent, Retryable
 from common.logs import get_logger
+from runner.book import unbooked_trade_id
 from runner.core.ids import exit_order_id
 from runner.core.model import ExitReason, OrderStatus
 from runner.core.reconcile import CancelAtVenue, NoOrder, Record, Wait, Waiting, reconcile
@@ -138,12 +139,21 @@ class Settling:
                 await self._settle(order)
 
     async def _find_exits(self, holding: Holding) -> None:
-        """Find exits of an adopted trade that went out while the database was away elsewhere."""
+        """Find exits of an adopted trade that went out while the database was away elsewhere.
+
+        Their ids follow from the trade, or from its entry when that was not booked at the time.
+        """
+        entry_id = await self._desk.store.entry_of(holding.trade_id)
+        await self._find_exits_of(holding, holding.trade_id)
+        if entry_id is not None:
+            await self._find_exits_of(holding, unbooked_trade_id(entry_id))
+
+    async def _find_exits_of(self, holding: Holding, trade_id: UUID) -> None:
         held = self._book.held
         symbol = holding.position.symbol
         open_ids = {order.client_order_id for order in held.orders}
         for attempt in count(1):
-            client_order_id = exit_order_id(held.id, symbol, holding.trade_id, attempt)
+            client_order_id = exit_order_id(held.id, symbol, trade_id, attempt)
             if client_order_id in open_ids:
                 return
             found = await self._desk.find(held.id, client_order_id)
@@ -156,7 +166,8 @@ class Settling:
                 answer = await self._desk.store.authorize(self._trader.lease, intent)
                 if answer.status is not OrderStatus.DENIED:
                     await self._trader.book(intent, outcome_of(found))
-            self._book.next_attempt(holding.trade_id)
+            if trade_id == holding.trade_id:
+                self._book.next_attempt(trade_id)
 
 
 def _order_of(order: OpenOrder, book: Book) -> Order:

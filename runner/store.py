@@ -221,11 +221,27 @@ class Store:
         }
         return bool(await self._call_soon("settle_instruction", arguments))
 
+    async def spend_inference(self, lease: Lease, daily_limit: int) -> bool:
+        """Count one of the agent's model calls of this UTC day; False when they are spent.
+
+        Repeated, it counts again.
+        """
+        arguments = {**_lease_arguments(lease), "p_daily_limit": daily_limit}
+        return bool(await self._call("spend_inference", arguments))
+
     async def order_status(self, client_order_id: str) -> OrderStatus | None:
         """Return what the books say of an order of any agent, None when they do not know it."""
         query = self._database.table("automaton_orders").select("status")
         rows = await self._database.rows(query.eq("client_order_id", client_order_id))
         return OrderStatus(rows[0]["status"]) if rows else None
+
+    async def entry_of(self, trade_id: UUID) -> str | None:
+        """Return the id of the order that opened a trade, None when the books do not say."""
+        query = self._database.table("automaton_fills").select("client_order_id")
+        rows = await self._database.rows(
+            query.eq("trade_id", str(trade_id)).eq("side", "buy").order("filled_at").limit(1)
+        )
+        return str(rows[0]["client_order_id"]) if rows else None
 
     async def _call_soon(self, function: str, arguments: Row) -> Any:
         try:

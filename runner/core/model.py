@@ -176,6 +176,8 @@ class HoldReason(StrEnum):
     EXPOSURE_FULL = "exposure_full"
     TOO_SMALL = "too_small"
     NO_STOP_POSSIBLE = "no_stop_possible"
+    # The optional analyst said no.
+    SECOND_OPINION = "second_opinion"
 
 
 @dataclass(frozen=True, slots=True)

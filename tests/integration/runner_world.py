@@ -155,7 +155,12 @@ class Stage:
     runners: list[RunningRunner] = field(default_factory=list)
 
     async def start_runner(
-        self, name: str = "runner", *, url: str | None = None, valid_for_seconds: int = 600
+        self,
+        name: str = "runner",
+        *,
+        url: str | None = None,
+        valid_for_seconds: int = 600,
+        **settings: Any,
     ) -> RunningRunner:
         """Start a runner with a state directory of its own name.
 
@@ -170,6 +175,7 @@ class Stage:
             conway_api_url=self.venue.url,
             conway_api_key=SecretStr(API_KEY),
             automaton_state_dir=self.directory / name,
+            **settings,
         )
         closing = AsyncExitStack()
         supervisor = await build(made, closing, self.clock)
@@ -316,7 +322,10 @@ class Stage:
 
     def _is_known(self, agent_id: UUID) -> bool:
         agents = [r.supervisor.crew.agents.get(agent_id) for r in self.runners]
-        return any(agent is not None and agent.book.holdings for agent in agents)
+        return any(
+            agent is not None and agent.book.holdings and not agent.book.unbooked
+            for agent in agents
+        )
 
     async def say_price(self, price: Decimal, *, ticks: int = 1) -> None:
         """Let BTC cost this, and let so many price rounds see it."""

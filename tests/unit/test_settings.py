@@ -36,7 +36,7 @@ RUNNER = {
 
 @pytest.fixture(autouse=True)
 def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in {*BOT, *RUNNER, "SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_JWT_SECRET"}:
+    for name in {*BOT, *RUNNER, *EXCHANGE, "SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_JWT_SECRET"}:
         monkeypatch.delenv(name, raising=False)
 
 
@@ -62,6 +62,26 @@ def test_bot_setting_missing_is_named(tmp_path: Path, name: str) -> None:
 def test_runner_setting_missing_is_named(tmp_path: Path, name: str) -> None:
     with pytest.raises(BadSetting, match=f"{name} is missing"):
         RunnerSettings.load(file(tmp_path, {k: v for k, v in RUNNER.items() if k != name}))
+
+
+EXCHANGE = {
+    **{name: value for name, value in RUNNER.items() if not name.startswith("CONWAY")},
+    "AUTOMATON_VENUE": "exchange",
+    "EXCHANGE_API_KEY": "key",
+    "EXCHANGE_SECRET": "secret",
+}
+
+
+def test_runner_at_an_exchange_needs_its_keys_and_not_conways(tmp_path: Path) -> None:
+    assert RunnerSettings.load(file(tmp_path, EXCHANGE)).automaton_venue == "exchange"
+    for name in ("EXCHANGE_API_KEY", "EXCHANGE_SECRET"):
+        with pytest.raises(BadSetting, match=f"{name} is missing"):
+            RunnerSettings.load(file(tmp_path, {k: v for k, v in EXCHANGE.items() if k != name}))
+
+
+def test_runner_at_an_exchange_with_a_fast_clock_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadSetting, match="CLOCK_SPEED must be 1"):
+        RunnerSettings.load(file(tmp_path, {**EXCHANGE, "AUTOMATON_CLOCK_SPEED": "60"}))
 
 
 def test_several_settings_wrong_are_all_named(tmp_path: Path) -> None:
