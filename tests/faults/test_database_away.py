@@ -13,7 +13,7 @@ from local.conway import Fault, FaultKind
 from runner.core.ids import exit_order_id
 from runner.trader import EXIT_PATIENCE_SECONDS
 from tests.integration.fickle_proxy import fickle_proxy
-from tests.integration.runner_world import BTC, Stage, stage
+from tests.integration.runner_world import BTC, RunningRunner, Stage, stage
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -123,20 +123,41 @@ async def test_stop_sold_while_the_answer_is_lost_is_not_sold_again(scene: Stage
     await assert_sold_once_and_booked(scene, agent_id)
 
 
-async def test_entry_filled_as_the_database_goes_away_is_guarded_by_its_stop(
-    scene: Stage,
-) -> None:
-    agent_id = scene.spawn()
+async def sell_what_was_never_booked(scene: Stage, agent_id: UUID) -> RunningRunner:
+    """Fill an entry as the database goes away, and let its stop be hit before it is back."""
     scene.venue.faults.add(Fault(FaultKind.SLOW_AFTER, seconds=0.5))
-    runner = await scene.start_runner()
+    runner = await scene.start_runner("one")
     await scene.until(scene.venue_orders)
     await scene.stop_gateway()
     agent = runner.supervisor.crew.agents[agent_id]
     await scene.until(lambda: agent.book.holdings)
-    stop_price = agent.book.holdings[BTC].position.stop_price
-    scene.market.said[BTC] = below(stop_price)
+    scene.market.said[BTC] = below(agent.book.holdings[BTC].position.stop_price)
     await scene.until(lambda: sales(scene), tick=True)
+    return runner
+
+
+async def test_entry_filled_as_the_database_goes_away_is_guarded_by_its_stop(
+    scene: Stage,
+) -> None:
+    agent_id = scene.spawn()
+    await sell_what_was_never_booked(scene, agent_id)
     await scene.start_gateway()
+    await scene.until(lambda: scene.closed_trade(agent_id), tick=True)
+    assert len(sales(scene)) == 1
+    await scene.assert_books_equal_venue(agent_id)
+
+
+async def test_machine_lost_before_even_the_entry_was_booked_leaves_both_to_be_found(
+    scene: Stage,
+) -> None:
+    agent_id = scene.spawn()
+    first = await sell_what_was_never_booked(scene, agent_id)
+    await first.kill()
+    shutil.rmtree(scene.directory / "one")
+    await scene.start_gateway()
+    await scene.expire_leases()
+    scene.market.said.clear()
+    await scene.start_runner("two")
     await scene.until(lambda: scene.closed_trade(agent_id), tick=True)
     assert len(sales(scene)) == 1
     await scene.assert_books_equal_venue(agent_id)
