@@ -8,6 +8,7 @@ polls, drops updates after 24 hours, and delays repeated conflicts by three seco
 from __future__ import annotations
 
 import asyncio
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 
     from local.telegram.model import Json, Message
 
-_FIRST_UPDATE_ID = 500_000_001
 _MAX_LIMIT = 100
 _MAX_TIMEOUT_SECONDS = 50
 _NOT_BY_DEFAULT = frozenset({"chat_member", "message_reaction", "message_reaction_count"})
@@ -48,7 +48,8 @@ class UpdateQueue:
 
     def __init__(self) -> None:
         self._entries: list[_Entry] = []
-        self._next_id = _FIRST_UPDATE_ID
+        # From the clock: a database that outlives the emulator remembers the ids it has seen.
+        self._next_id = int(time.time())
         self._poll: object | None = None
         self._interruption = OTHER_POLL
         self._is_closed = False

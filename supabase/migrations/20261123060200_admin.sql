@@ -155,6 +155,20 @@ for each row when ((old.halted_at is null) <> (new.halted_at is null))
 execute function private.follow_platform_switch();
 alter table public.platform_controls enable always trigger follow_platform_switch;
 
+create function admin.forget_old_updates() returns bigint
+language sql set search_path = ''
+begin atomic
+with forgotten as (
+    delete from public.telegram_updates
+    where received_at < now() - interval '14 days'
+    returning update_id
+)
+
+select count(*) as forgotten from forgotten;
+end;
+comment on function admin.forget_old_updates() is
+'Removes what is kept of Telegram updates of more than 14 days ago, which Telegram does not send again.';
+
 create function private.refuse_removal() returns trigger
 language plpgsql set search_path = ''
 as $$
@@ -252,6 +266,8 @@ comment on function admin.check_ledgers() is
 revoke all on all functions in schema admin from public, anon, authenticated, automaton_bot, automaton_runner;
 grant select on all tables in schema admin to service_role;
 grant execute on all functions in schema admin to service_role;
+-- No role of the API deletes anything.
+revoke execute on function admin.forget_old_updates() from service_role;
 grant usage on schema private to service_role;
 grant execute on function private.refuse(text, text, text, text) to service_role;
 grant execute on function private.audit_hash(public.audit_log) to service_role;

@@ -182,3 +182,14 @@ def test_tier_of_an_unknown_member_is_refused_in_words(world: World) -> None:
 def test_admin_schema_is_closed_to_the_api(world: World, role: str) -> None:
     with world.session(role) as caller, pytest.raises(psycopg.errors.InsufficientPrivilege):
         caller.rows("select * from admin.members")
+
+
+def test_updates_of_long_ago_are_forgotten_and_others_kept(world: World) -> None:
+    with world.session() as admin:
+        admin.rows(
+            "insert into public.telegram_updates (update_id, user_id, received_at)"
+            " values (1, 1, now() - interval '15 days'), (2, 1, now() - interval '13 days')"
+        )
+    with world.admin() as admin:
+        assert admin.value("select admin.forget_old_updates()") == 1
+        assert admin.value("select update_id from public.telegram_updates") == 2
