@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any
 
-from bot.numbers import format_amount, format_price, format_quantity
+from bot.numbers import format_amount, format_price, format_profit, format_quantity
 from bot.screens import profit_mark
 from bot.texts import Markup, shortened
 
@@ -58,7 +58,7 @@ def _trade_closed(texts: Texts, params: Row) -> str:
         symbol=params["symbol"],
         mark=profit_mark(profit),
         price=format_price(Decimal(params["price"]), texts.language),
-        profit=format_amount(profit, texts.language, signed=True),
+        profit=format_profit(profit, texts.language),
         profit_pct=format_amount(Decimal(params["profit_pct"]), texts.language, signed=True),
         reason=texts.word("reason", params["reason"]),
     )
@@ -80,7 +80,7 @@ def _emergency_done(texts: Texts, params: Row) -> str:
             texts,
             "notice_emergency_closed",
             int(params["closed"]),
-            profit=format_amount(Decimal(params["profit"]), texts.language, signed=True),
+            profit=format_profit(Decimal(params["profit"]), texts.language),
         ),
     )
 

@@ -15,6 +15,8 @@ _GROUPABLE = re.compile(r"[1-9][0-9]{0,2}[.,][0-9]{3}")
 _NUMBERLIKE = re.compile(r"[0-9][0-9.,'’\u00a0\u202f ]*")
 _UNIT = re.compile(r"\s*usdc$", re.IGNORECASE)
 _PLACES = 2
+_SMALL = Decimal("0.1")
+_SMALL_PLACES = 4
 _TO_INDONESIAN = str.maketrans(",.", ".,")
 
 
@@ -47,6 +49,15 @@ def format_amount(value: Decimal, language: str, *, signed: bool = False) -> str
     ``signed`` puts a plus before gains; a value that rounds to nothing has no sign.
     """
     return _write(value, language, f"{'+' if signed else ''},.{_PLACES}f")
+
+
+def format_profit(value: Decimal, language: str) -> str:
+    """Write a gain or loss in USDC with its sign: two decimals, four below ten cents.
+
+    A small agent's trades win and lose fractions of a cent, and 0.00 would say nothing.
+    """
+    places = _PLACES if abs(value) >= _SMALL or round(value, _SMALL_PLACES) == 0 else _SMALL_PLACES
+    return _write(value, language, f"+,.{places}f")
 
 
 def format_price(value: Decimal, language: str) -> str:

@@ -6,7 +6,7 @@ from datetime import UTC
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import TYPE_CHECKING
 
-from bot.numbers import format_amount, format_price, format_quantity
+from bot.numbers import format_amount, format_price, format_profit, format_quantity
 from bot.rows import HUNDRED, State
 from bot.texts import Markup, shortened
 
@@ -47,7 +47,7 @@ def card(texts: Texts, view: AgentView) -> str:
         name=agent.name,
         state=_state(texts, view),
         equity=format_amount(view.equity, texts.language),
-        profit=format_amount(view.profit, texts.language, signed=True),
+        profit=format_profit(view.profit, texts.language),
         profit_pct=format_amount(view.profit_pct, texts.language, signed=True),
         strategy=texts.plain(f"strategy_{agent.strategy}"),
         risk=texts.plain(f"risk_{agent.risk_level}").lower(),
@@ -65,7 +65,7 @@ def status(texts: Texts, view: AgentView) -> str:
         state=_state(texts, view),
         balance=format_amount(agent.balance, texts.language),
         equity=format_amount(view.equity, texts.language),
-        profit=format_amount(view.profit, texts.language, signed=True),
+        profit=format_profit(view.profit, texts.language),
         profit_pct=format_amount(view.profit_pct, texts.language, signed=True),
         total=agent.total_trades,
         win_rate=win_rate(texts, agent.winning_trades, agent.total_trades),
@@ -147,7 +147,7 @@ def _trade(texts: Texts, trade: Trade) -> str:
         "trade_closed_line",
         mark=profit_mark(trade.profit),
         symbol=trade.symbol,
-        profit=format_amount(trade.profit, texts.language, signed=True),
+        profit=format_profit(trade.profit, texts.language),
         profit_pct=format_amount(trade.profit_pct or Decimal(0), texts.language, signed=True),
         entry_price=format_price(trade.entry_price, texts.language),
         exit_price=format_price(trade.exit_price, texts.language),

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bot.numbers import BadAmount, format_amount, format_price, format_quantity, parse_usdc
+from bot.numbers import (
+    BadAmount,
+    format_amount,
+    format_price,
+    format_profit,
+    format_quantity,
+    parse_usdc,
+)
 
 LANGUAGES = st.sampled_from(["id", "en"])
 AMOUNTS = st.decimals(min_value=0, max_value=10**12, places=2, allow_nan=False)
@@ -145,3 +152,21 @@ def test_price_below_one_keeps_the_digits_that_matter() -> None:
     assert format_price(Decimal("0.00001234"), "en") == "0.00001234"
     assert format_price(Decimal("84000.129"), "en") == "84,000.13"
     assert format_price(Decimal("0.5"), "id") == "0,5"
+
+
+@pytest.mark.parametrize(
+    ("value", "english", "indonesian"),
+    [
+        ("1234.5", "+1,234.50", "+1.234,50"),
+        ("0.1", "+0.10", "+0,10"),
+        ("-0.0127", "-0.0127", "-0,0127"),
+        ("0.00004", "0.00", "0,00"),
+        ("0", "0.00", "0,00"),
+        ("-0.1", "-0.10", "-0,10"),
+    ],
+)
+def test_profit_below_ten_cents_shows_its_fractions(
+    value: str, english: str, indonesian: str
+) -> None:
+    assert format_profit(Decimal(value), "en") == english
+    assert format_profit(Decimal(value), "id") == indonesian
