@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from common.errors import AutomatonError
+from common.errors import AutomatonError, Permanent
 from common.logs import get_logger
 from runner.core.market import CANDLE_MS, Candles, to_milliseconds
 from runner.core.model import HoldReason
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from runner.clock import Clock
+    from runner.core.market import Ticker
     from runner.core.model import StrategyName, SymbolRules
     from runner.venues.base import Venue
 
@@ -77,7 +78,7 @@ class Market:
         if not known:
             return {}
         try:
-            tickers = await self._venue.tickers(known)
+            tickers = await self._tickers(known)
         except (AutomatonError, ValueError) as error:
             self._note("tickers", error)
             return {}
@@ -108,6 +109,21 @@ class Market:
         """Return when the newest believed price of ``symbols`` was made."""
         guards = (self._guards.get(symbol, PriceGuard()) for symbol in symbols)
         return max((guard.accepted_at for guard in guards if guard.accepted_at), default=None)
+
+    async def _tickers(self, symbols: list[str]) -> Mapping[str, Ticker]:
+        try:
+            return await self._venue.tickers(symbols)
+        except Permanent as error:
+            if error.reason != "unknown_symbol" or len(symbols) == 1:
+                raise
+        # A symbol that the venue has dropped must not blind the stops of all the others.
+        found: dict[str, Ticker] = {}
+        for symbol in symbols:
+            try:
+                found.update(await self._venue.tickers([symbol]))
+            except Permanent as error:
+                self._note(symbol, error)
+        return found
 
     async def _refresh(self, symbol: str) -> None:
         async with self._fetching[symbol]:

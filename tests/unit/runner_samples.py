@@ -15,8 +15,9 @@ from runner.venues.base import VenueFill
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
+    from common.errors import Permanent
     from runner.clock import Clock
-    from runner.core.market import Candles, Ticker
+from runner.core.market import Candles, Ticker
 
 D = Decimal
 BTC = "BTC-USDC"
@@ -121,9 +122,10 @@ class QuotedVenue:
         self.asked: list[int] = []
         self.trouble: Exception | None = None
         self.quotes: dict[str, Ticker] = {}
+        self.listed = {BTC: SymbolRules(D("0.00001"), D("0.01"), D(1))}
 
     async def symbols(self) -> Mapping[str, SymbolRules]:
-        return {BTC: SymbolRules(D("0.00001"), D("0.01"), D(1))}
+        return self.listed
 
     async def candles(self, symbol: str, limit: int, before: datetime | None = None) -> Candles:
         del symbol, before
@@ -138,4 +140,6 @@ class QuotedVenue:
     async def tickers(self, symbols: Collection[str]) -> Mapping[str, Ticker]:
         if self.trouble is not None:
             raise self.trouble
+        if not set(symbols) <= set(self.quotes):
+            raise Permanent("a symbol is not traded here", reason="unknown_symbol")
         return {symbol: self.quotes[symbol] for symbol in symbols}

@@ -159,3 +159,11 @@ async def test_symbols_the_venue_does_not_have_are_not_asked_for(scene: Scene) -
     assert BTC in await scene.market.tick([BTC, "GONE-USDC"])
     await scene.market.refresh(["GONE-USDC"])
     assert scene.venue.asked == [1000]
+
+
+async def test_symbol_that_the_venue_dropped_does_not_blind_the_others(scene: Scene) -> None:
+    scene.venue.listed = {**scene.venue.listed, "OLD-USDC": scene.venue.listed[BTC]}
+    await scene.market.learn_symbols()
+    scene.quote(scene.close)
+    assert set(await scene.market.tick([BTC, "OLD-USDC"])) == {BTC}
+    assert scene.market.price("OLD-USDC") is None
