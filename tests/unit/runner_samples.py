@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from common.errors import Permanent
 from runner.core.model import OrderStatus, SymbolRules
 from runner.rows import HeldAgent, held_agent
 from runner.store import Order, Outcome
@@ -15,9 +16,8 @@ from runner.venues.base import VenueFill
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from common.errors import Permanent
     from runner.clock import Clock
-from runner.core.market import Candles, Ticker
+    from runner.core.market import Candles, Ticker
 
 D = Decimal
 BTC = "BTC-USDC"
