@@ -8,7 +8,7 @@ from importlib import import_module
 COMMANDS = {
     "bot": ("bot.main", "the Telegram bot"),
     "runner": ("runner.main", "the runner that holds the agents' loops"),
-    "backtest": ("runner.backtest.command", "a strategy on candle files, with the agent's own decisions"),
+    "backtest": ("runner.backtest.command", "a strategy on candle files, decided as live"),
     "migrate": ("local.migrate", "apply the database's pending migrations"),
     "up": ("local.main", "the embedded stack: Postgres, gateway, venue, Telegram emulator"),
     "demo": ("local.demo", "everything together, with a scripted member, in one minute"),
