@@ -314,18 +314,14 @@ class Stage:
         return found
 
     async def open_trade(self, agent_id: UUID) -> dict[str, Any]:
-        """Wait until the agent holds its first trade."""
-        found = await self.until(lambda: self.trades(agent_id))
-        await self.until(lambda: self._is_known(agent_id))
-        trade: dict[str, Any] = found[0]
+        """Wait until the agent holds its first trade, and its runner knows the trade's id."""
+        trade: dict[str, Any] = (await self.until(lambda: self.trades(agent_id)))[0]
+        await self.until(lambda: trade["id"] in self._known_trades(agent_id))
         return trade
 
-    def _is_known(self, agent_id: UUID) -> bool:
-        agents = [r.supervisor.crew.agents.get(agent_id) for r in self.runners]
-        return any(
-            agent is not None and agent.book.holdings and not agent.book.unbooked
-            for agent in agents
-        )
+    def _known_trades(self, agent_id: UUID) -> set[UUID]:
+        agents = [runner.supervisor.crew.agents.get(agent_id) for runner in self.runners]
+        return {h.trade_id for agent in agents if agent for h in agent.book.holdings.values()}
 
     async def say_price(self, price: Decimal, *, ticks: int = 1) -> None:
         """Let BTC cost this, and let so many price rounds see it."""
