@@ -56,9 +56,9 @@ def markets(seed: int, symbols: int, count: int, *, rough: bool) -> dict[str, Ca
 def after_history(*prices: tuple[float, float, float, float], level: float = 100.0) -> Candles:
     """A thousand quiet candles at ``level``, then candles of (open, high, low, close)."""
     rows = [(level, level, level, level)] * 1000 + list(prices)
-    columns = np.array(rows, dtype=np.float64).T
+    opened, high, low, close = np.array(rows, dtype=np.float64).T
     times = START_MS + CANDLE_MS * np.arange(len(rows), dtype=np.int64)
-    return Candles(times, *columns, np.ones(len(rows)))
+    return Candles(times, opened, high, low, close, np.ones(len(rows)))
 
 
 def facts(trade: Trade) -> tuple[str, int, int, Decimal, Decimal, Decimal, Decimal, str]:
