@@ -27,8 +27,10 @@ def configure_logs(*, level: str = "INFO", as_json: bool | None = None) -> None:
     ``as_json`` defaults to true unless standard error is a terminal.
     """
     # httpx logs whole URLs, and Telegram's carry the bot token.
-    for noisy in ("httpx", "httpcore", "realtime", "websockets"):
+    for noisy in ("httpx", "httpcore", "websockets"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # It says each refused connection twice, and our own wake-ups say it once.
+    logging.getLogger("realtime").setLevel(logging.CRITICAL)
     if as_json is None:
         as_json = not sys.stderr.isatty()
     shared: list[structlog.typing.Processor] = [

@@ -181,7 +181,7 @@ begin
         'orders', coalesce((
             select pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object(
                 'client_order_id', o.client_order_id, 'symbol', o.symbol, 'kind', o.kind,
-                'reason', o.reason, 'status', o.status, 'quantity', o.quantity::text,
+                'reason', o.reason, 'status', o.status, 'quantity', o.quantity::text, 'stop_price', o.stop_price::text,
                 'filled_quantity', o.filled_quantity::text, 'created_at', o.created_at
             ) order by o.created_at)
             from public.automaton_orders as o
