@@ -63,7 +63,12 @@ GENERATED: dict[str, st.SearchStrategy[Any]] = {
     "bigint": st.integers(max_value=-1) | st.integers(min_value=2**63),
     "integer": st.integers(max_value=-1) | st.integers(min_value=2**31),
     "numeric": st.decimals(max_value=0, allow_nan=True).map(str),
-    "jsonb": st.recursive(st.none() | st.booleans() | st.text(), st.lists, max_leaves=50),
+    # An empty list is a report of nothing.
+    "jsonb": st.recursive(
+        st.none() | st.booleans() | st.text(),
+        lambda inner: st.lists(inner, min_size=1),
+        max_leaves=50,
+    ),
     "timestamp with time zone": st.text(alphabet="0123456789-:TZ+ ", min_size=30),
 }
 
