@@ -21,7 +21,7 @@ check: $(INSTALLED)
 	$(BIN)/ruff check .
 	$(BIN)/mypy -m automaton $(foreach package,bot common local runner tests benchmarks,-p $(package))
 	$(BIN)/lint-imports
-	$(BIN)/sqlfluff lint --processes 2 --nofail-on-warning supabase
+	$(BIN)/sqlfluff lint --processes 2 supabase
 
 bench: $(INSTALLED)
 	@for file in benchmarks/[a-z]*.py; do $(BIN)/python $$file $(ARGS) || exit 1; done
