@@ -102,7 +102,6 @@ class Engine:
         self._books = Books(setup.balance, self._limits, self._grid.start_ms)
         self._watch = risk.LossWatch()
         self._loss_halts = 0
-        self._entered: dict[str, int] = {}
         self._held_since_ms = 0
         self._held_ms = 0
         self._lookout = Lookout(self._grid, self._tapes, self._books, self._exits)
@@ -209,8 +208,7 @@ class Engine:
         tape, position = self._tapes[symbol], self._books.positions.get(symbol)
         at_ms = self._grid.slot_ms(slot) + self._grid.cycle_ms
         if position is None:
-            # One candle is entered once, though a hole lets two cycles see it.
-            if not tape.enters[slot] or self._entered.get(symbol) == tape.candle(slot):
+            if not tape.enters[slot]:
                 return None
         else:
             expires_ms = self._lookout.levels(symbol).expires_ms
@@ -229,8 +227,7 @@ class Engine:
         )
 
     def _buy(self, order: Enter, slot: int, at_ms: int) -> None:
-        tape, books = self._tapes[order.symbol], self._books
-        self._entered[order.symbol] = tape.candle(slot)
+        books = self._books
         price = self._fill_price(Side.BUY, order.symbol, slot, at_ms)
         fee = self._setup.costs.fee(order.quantity * price)
         if order.quantity * price + fee > books.ledger.cash:

@@ -19,7 +19,7 @@ from runner.core.market import CANDLE_MS, from_milliseconds
 try:
     from PIL import Image, ImageDraw, ImageFont
 except ImportError:
-    raise BadSetting("--plot needs the package pillow: pip install pillow") from None
+    raise BadSetting("--plot needs the package pillow: pip install 'automaton[charts]'") from None
 
 if TYPE_CHECKING:
     from pathlib import Path

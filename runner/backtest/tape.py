@@ -81,10 +81,6 @@ class Tape:
         """Return what the strategy thinks at the slot's cycle."""
         return view_at(self._columns, int(self._closed[slot]), self.symbol)
 
-    def candle(self, slot: int) -> int:
-        """Return a number for the candle that the slot's cycle judges."""
-        return int(self._closed[slot])
-
     def price(self, slot: int, offset_ms: int) -> Decimal:
         """Return the market's price so long after the slot began."""
         row = int(self._running[slot])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 
 import numpy as np
 import pytest
@@ -55,9 +55,9 @@ def test_same_trades_as_an_engine_that_looks_at_every_tick(
     assert assert_same_as_reference(candles, Setup(strategy, HIGH, looks=looks)).trades
 
 
-@pytest.mark.parametrize("seed", [11, 48])
+@pytest.mark.parametrize(("seed", "count"), [(11, 2600), (48, 2600), (319, 2000)])
 def test_daily_loss_limit_closes_everything_and_ends_the_day_as_in_the_reference(
-    seed: int,
+    seed: int, count: int
 ) -> None:
     setup = Setup(
         AGGRESSIVE,
@@ -66,7 +66,7 @@ def test_daily_loss_limit_closes_everything_and_ends_the_day_as_in_the_reference
         looks=Looks(60, 2_000),
         limits=Limits(max_trade_size_pct=D(30), daily_loss_limit_pct=D("0.5")),
     )
-    result = assert_same_as_reference(markets(seed, 3, 2600, rough=False), setup)
+    result = assert_same_as_reference(markets(seed, 3, count, rough=False), setup)
     closed_at = {t.closed_at for t in result.trades if t.exit_reason is ExitReason.DAILY_LOSS}
     assert result.loss_halts == len(closed_at) > 0
     for at in closed_at:
@@ -75,26 +75,51 @@ def test_daily_loss_limit_closes_everything_and_ends_the_day_as_in_the_reference
     assert any(t.opened_at > next_midnight(min(closed_at)) for t in result.trades)
 
 
+@pytest.mark.parametrize(("symbols", "limit"), [(1, "0.3"), (3, "0.5")])
+def test_day_that_begins_with_open_positions_begins_with_their_worth(
+    symbols: int, limit: str
+) -> None:
+    # So small a limit that its day's start decides how much is bought.
+    setup = Setup(
+        MODERATE,
+        HIGH,
+        costs=Costs(D(50), D(20)),
+        looks=Looks(60, 2_000),
+        limits=Limits(max_trade_size_pct=D(30), daily_loss_limit_pct=D(limit)),
+    )
+    assert assert_same_as_reference(markets(2, symbols, 2600, rough=False), setup).trades
+
+
 def next_midnight(at: datetime) -> datetime:
     return (at + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
-def entered(*following: tuple[float, float, float, float]) -> Result:
-    """Run to the first entry of a random market, then through candles given in parts of its close.
-
-    The first of ``following`` is the candle in which the entry is made.
-    """
-    candles = markets(31, 1, 2600, rough=False)
-    first = run(candles, Setup(MODERATE, HIGH)).trades[0]
+def before_entry(strategy: StrategyName) -> Candles:
+    """A random market up to the candle on which its first entry is made."""
+    candles = markets(31, 1, 2600, rough=False)[BTC]
+    first = run({BTC: candles}, Setup(strategy, HIGH)).trades[0]
     opened_ms = int(first.opened_at.timestamp() * 1000)
-    before = candles[BTC][: int((candles[BTC].opened_at_ms + CANDLE_MS <= opened_ms).sum())]
-    level = float(before.close[-1])
-    times = before.opened_at_ms[-1] + CANDLE_MS * np.arange(1, len(following) + 1)
+    return candles[: int((candles.opened_at_ms + CANDLE_MS <= opened_ms).sum())]
+
+
+def entered(
+    *following: tuple[float, float, float, float],
+    strategy: StrategyName = MODERATE,
+    missing: int = 0,
+) -> Result:
+    """Run to the first entry, then through candles in parts of the close before it.
+
+    The entry is made in the first of them; so many candles are missing after it.
+    """
+    before = before_entry(strategy)
+    numbers = np.arange(1, len(following) + 1)
+    numbers[1:] += missing
+    times = np.append(before.opened_at_ms, before.opened_at_ms[-1] + CANDLE_MS * numbers)
     known = np.stack([getattr(before, name) for name in COLUMNS])
-    opened, high, low, close = np.concatenate((known, level * np.array(following).T), axis=1)
-    all_times = np.append(before.opened_at_ms, times)
-    made = Candles(all_times, opened, high, low, close, np.ones(len(close)))
-    return run({BTC: made}, Setup(MODERATE, HIGH))
+    rows = np.round(float(before.close[-1]) * np.array(following).T, 8)
+    opened, high, low, close = np.concatenate((known, rows), axis=1)
+    made = Candles(times, opened, high, low, close, np.ones(len(close)))
+    return run({BTC: made}, Setup(strategy, HIGH))
 
 
 STILL = (1.0, 1.0, 1.0, 1.0)
@@ -124,6 +149,37 @@ def test_jump_beyond_belief_sells_at_the_second_tick() -> None:
     [trade] = result.trades
     gap_ms = result.grid.slot_ms(result.grid.slots - 2)
     assert trade.closed_at == from_milliseconds(gap_ms + 5_000)
+
+
+@pytest.mark.parametrize(("steps_above", "sold"), [(0, True), (1, False)])
+def test_stop_is_hit_by_its_very_price_and_by_none_above(steps_above: int, sold: bool) -> None:
+    level = float(before_entry(MODERATE).close[-1])
+    [position] = entered(STILL, STILL).positions.values()
+    low = float(position.stop_price + steps_above * D("0.01")) / level
+    result = entered(STILL, (1.0, 1.0, low, 1.0), STILL)
+    assert bool(result.trades) is sold
+    if sold:
+        # The low is met by one tick, after a third of the candle.
+        low_ms = result.grid.slot_ms(result.grid.slots - 2) + 100_000
+        assert result.trades[0].closed_at == from_milliseconds(low_ms)
+
+
+@pytest.mark.parametrize(("steps_below", "sold"), [(0, True), (1, False)])
+def test_target_is_hit_by_its_very_price_and_by_none_below(steps_below: int, sold: bool) -> None:
+    level = float(before_entry(CONSERVATIVE).close[-1])
+    [position] = entered(STILL, STILL, strategy=CONSERVATIVE).positions.values()
+    unit = position.entry_price - position.initial_stop_price
+    target = (position.entry_price + D("1.5") * unit).quantize(D("0.01"), ROUND_CEILING)
+    high = float(target - steps_below * D("0.01")) / level
+    result = entered(STILL, (1.0, high, 1.0, 1.0), STILL, strategy=CONSERVATIVE)
+    assert [t.exit_reason for t in result.trades] == [ExitReason.TAKE_PROFIT] * sold
+
+
+def test_position_that_waits_in_vain_is_sold_when_its_time_is_up() -> None:
+    result = entered(*[(1.0, 1.0, 1.0, 1.0)] * 2, strategy=AGGRESSIVE, missing=60)
+    [trade] = result.trades
+    assert trade.exit_reason is ExitReason.TIME_LIMIT
+    assert trade.closed_at - trade.opened_at == timedelta(hours=3)
 
 
 def test_position_at_the_end_stays_open_and_counts_at_the_last_close() -> None:

@@ -49,14 +49,19 @@ def test_extremes_of_a_slot_are_met_by_its_ticks(seed: int, price_seconds: int) 
 
 
 def test_price_that_lies_half_way_between_two_ticks_is_rounded_as_the_venue_rounds() -> None:
-    # From 100.00 to 100.01 in twenty steps of a leg: many halves, and floats beside them.
-    candles = {BTC: after_history((100.0, 100.01, 99.99, 100.0), (100.0, 100.03, 99.99, 100.02))}
+    # A few steps of price on a hundred steps of time: many halves, which floats only nearly are.
+    dice = np.random.default_rng(1)
+    opened, closed = np.round(20_000 + dice.integers(-9, 9, (2, 300)) / 100, 2)
+    high, low = np.maximum(opened, closed) + 0.01, np.minimum(opened, closed) - 0.01
+    rows = zip(opened.tolist(), high.tolist(), low.tolist(), closed.tolist(), strict=True)
+    candles = {BTC: after_history(*rows, level=20_000.0)}
     grid = grid_of(candles, Looks(1))
     tape, market = Tape(BTC, candles[BTC], StrategyName.MODERATE, grid), FileMarket(candles)
-    for slot in (0, 1):
-        for number, count in enumerate(tape.ticks(slot).tolist()):
-            at = from_milliseconds(grid.slot_ms(slot) + number * 1000)
-            assert market.price(BTC, at) == count * tape.rules.price_tick
+    for slot in range(grid.slots):
+        start = from_milliseconds(grid.slot_ms(slot))
+        expected = [market.price(BTC, start + timedelta(seconds=n)) for n in range(0, 300, 5)]
+        counts = tape.ticks(slot)[::5].tolist()
+        assert [count * tape.rules.price_tick for count in counts] == expected
 
 
 def test_jump_waits_for_its_second_tick_before_it_is_believed() -> None:
@@ -93,9 +98,8 @@ def test_entry_signal_is_known_until_its_candle_is_too_old(missing: int, known: 
     columns = (getattr(candles, name)[keep] for name in type(candles).__slots__)
     holed = type(candles)(*columns)
     tape = Tape(BTC, holed, StrategyName.AGGRESSIVE, grid_of({BTC: holed}, Looks()))
-    judged = [tape.candle(later) for later in (slot, slot + missing)]
-    assert judged[0] == row - 1
-    if missing:
-        assert judged == [row - 1] * 2
-        assert bool(tape.enters[slot + missing]) is known
+    judged_at = from_milliseconds(int(candles.opened_at_ms[row]))
+    for later in {slot, slot + missing}:
+        assert tape.view(later).closed_at == judged_at
     assert tape.enters[slot]
+    assert bool(tape.enters[slot + missing]) is known
