@@ -1,11 +1,17 @@
 -- Leases: at most one runner holds an agent, by the database's clock, and an old holder can write nothing.
-create function private.require_runner() returns void
-language sql stable set search_path = ''
-begin atomic
-select private.require_caller('automaton_runner');
+create function private.require_runner(p_runner_id uuid) returns void
+language plpgsql stable set search_path = ''
+as $$
+begin
+    perform private.require_caller('automaton_runner');
+    if p_runner_id is null then
+        perform private.refuse('AU010', 'bad_input', 'A runner says who it is.');
+    end if;
 end;
-comment on function private.require_runner() is 'First line of every function of the runner.';
-revoke all on function private.require_runner() from public;
+$$;
+comment on function private.require_runner(uuid) is
+'First line of every function of the runner: refuses other callers, and calls that name no runner.';
+revoke all on function private.require_runner(uuid) from public;
 
 create function private.needs_a_runner(p_agent_id uuid, p_trading_enabled boolean) returns boolean
 language sql stable set search_path = ''
@@ -49,7 +55,7 @@ create function public.runner_hello(p_runner_id uuid, p_name text) returns times
 language plpgsql security definer set search_path = ''
 as $$
 begin
-    perform private.require_runner();
+    perform private.require_runner(p_runner_id);
     if p_runner_id is null or p_name is null or pg_catalog.char_length(p_name) not between 1 and 200 then
         perform private.refuse('AU010', 'bad_input', 'A runner has an id and a name of 1 to 200 characters.');
     end if;
@@ -81,8 +87,11 @@ as $$
 declare
     v_until timestamptz;
 begin
-    perform private.require_runner();
+    perform private.require_runner(p_runner_id);
     v_until := private.lease_until(p_lease_seconds);
+    if p_capacity is null or p_capacity < 0 then
+        perform private.refuse('AU010', 'bad_input', 'A capacity is a number of agents.');
+    end if;
     if not exists (select from public.runners as r where r.runner_id = p_runner_id) then
         perform private.refuse('AU010', 'unknown_runner', 'Say hello first: this runner is not known.');
     end if;
@@ -94,7 +103,7 @@ begin
         where (r.lease_expires_at is null or r.lease_expires_at <= pg_catalog.clock_timestamp())
             and private.needs_a_runner(a.id, a.trading_enabled)
         order by r.lease_expires_at nulls first
-        limit greatest(coalesce(p_capacity, 0), 0)
+        limit p_capacity
         for update of r skip locked
     )
     update public.automaton_runtime as r
@@ -114,7 +123,7 @@ declare
     v_until timestamptz;
     v_renewed jsonb;
 begin
-    perform private.require_runner();
+    perform private.require_runner(p_runner_id);
     v_until := private.lease_until(p_lease_seconds);
     update public.runners as u set last_seen_at = pg_catalog.now() where u.runner_id = p_runner_id;
     with renewed as (
@@ -137,7 +146,10 @@ as $$
 declare
     v_released integer;
 begin
-    perform private.require_runner();
+    perform private.require_runner(p_runner_id);
+    if p_agent_ids is null then
+        perform private.refuse('AU010', 'bad_input', 'A release names its agents.');
+    end if;
     update public.automaton_runtime set runner_id = null, lease_expires_at = null
     where runner_id = p_runner_id and agent_id = any(p_agent_ids);
     get diagnostics v_released = row_count;
@@ -152,7 +164,7 @@ returns setof jsonb
 language plpgsql stable security definer set search_path = ''
 as $$
 begin
-    perform private.require_runner();
+    perform private.require_runner(p_runner_id);
     return query
     select pg_catalog.jsonb_build_object(
         'id', a.id, 'user_id', a.user_id, 'agent_name', a.agent_name, 'strategy', a.strategy,

@@ -158,7 +158,7 @@ declare
     v_denial text;
     v_numbers jsonb := '{}';
 begin
-    perform private.require_runner();
+    perform private.require_runner(p_runner_id);
     perform private.require_sane_order(
         p_client_order_id, p_symbol, p_kind, p_reason, p_quantity, p_reference_price, p_stop_price, p_decision
     );

@@ -75,7 +75,7 @@ comment on function private.apply_sell(public.automaton_orders, public.automaton
 revoke all on function private.apply_sell(public.automaton_orders, public.automaton_fills) from public;
 
 create function private.require_sane_fill(p_fill jsonb) returns void
-language plpgsql immutable set search_path = ''
+language plpgsql stable set search_path = ''
 as $$
 begin
     if pg_catalog.jsonb_typeof(p_fill) is distinct from 'object'
@@ -92,6 +92,9 @@ begin
     if (p_fill ->> 'quantity')::numeric <= 0 or (p_fill ->> 'price')::numeric <= 0 then
         perform private.refuse('AU010', 'bad_input', 'Quantity and price of a fill are positive.');
     end if;
+    perform (p_fill ->> 'filled_at')::timestamptz;
+exception when datetime_field_overflow or invalid_datetime_format or invalid_time_zone_displacement_value then
+    perform private.refuse('AU010', 'bad_input', 'The time of a fill is none.');
 end;
 $$;
 comment on function private.require_sane_fill(jsonb) is 'Refuses (AU010) what is no fill.';
@@ -234,9 +237,10 @@ declare
     v_new_fills integer := 0;
     v_filled numeric;
 begin
-    perform private.require_runner();
+    perform private.require_runner(p_runner_id);
     if p_status is null or p_status not in ('submitted', 'filled', 'partly_filled', 'cancelled', 'rejected', 'unknown')
         or pg_catalog.jsonb_typeof(p_fills) is distinct from 'array'
+        or pg_catalog.char_length(p_venue_order_id) > 200
     then
         perform private.refuse('AU010', 'bad_input', 'A report has a status and a list of fills.');
     end if;

@@ -10,7 +10,7 @@ declare
     v_price numeric;
     v_fill jsonb;
 begin
-    perform private.require_runner();
+    perform private.require_runner(p_runner_id);
     if p_side is null or p_side not in ('buy', 'sell')
         or pg_catalog.jsonb_typeof(p_fills) is distinct from 'array' or pg_catalog.jsonb_array_length(p_fills) = 0
     then
@@ -32,9 +32,17 @@ begin
         client_order_id, agent_id, symbol, kind, reason, quantity, reference_price, stop_price, status
     ) values (
         p_client_order_id, p_agent_id, p_symbol, case p_side when 'buy' then 'entry' else 'exit' end, 'stray',
-        v_quantity, v_price, case p_side when 'buy' then v_price * 0.95 end, 'submitted'
+        -- Settled, for it waits for nothing, so that it stands beside an open order of its kind.
+        v_quantity, v_price, case p_side when 'buy' then v_price * 0.95 end, 'cancelled'
     )
-    on conflict do nothing;
+    on conflict (client_order_id) do nothing;
+    if not exists (
+        select from public.automaton_orders
+        where client_order_id = p_client_order_id and agent_id = p_agent_id
+            and symbol = p_symbol and side = p_side
+    ) then
+        perform private.refuse('AU008', 'order_id_reused', 'This client_order_id belongs to another order.');
+    end if;
     return public.record_execution(
         p_runner_id, p_agent_id, p_fence, p_client_order_id, 'filled', p_fills
     );

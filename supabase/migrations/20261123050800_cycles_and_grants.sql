@@ -71,7 +71,25 @@ begin
         or p_priced_at is null or not pg_catalog.isfinite(p_priced_at)
         or exists (
             select from pg_catalog.jsonb_each_text(p_prices) as p
-            where p.value is null or p.value !~ '^[0-9]{1,12}(\.[0-9]{1,18})?$' or p.value::numeric <= 0
+            where p.value is null or p.value !~ '^(?=.*[1-9])[0-9]{1,12}(\.[0-9]{1,18})?$'
+        )
+        or exists (
+            select from pg_catalog.jsonb_array_elements(
+                case pg_catalog.jsonb_typeof(p_cycles) when 'array' then p_cycles else '[]' end
+            ) as c
+            where pg_catalog.jsonb_typeof(c.value) <> 'object'
+                or coalesce(c.value ->> 'agent_id', '') !~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+                or coalesce(c.value ->> 'fence', '') !~ '^[0-9]{1,18}$'
+                or pg_catalog.jsonb_typeof(c.value -> 'stops') <> 'object'
+                or exists (
+                    select from pg_catalog.jsonb_each_text(
+                        case pg_catalog.jsonb_typeof(c.value -> 'stops')
+                            when 'object' then c.value -> 'stops' else '{}'
+                        end
+                    ) as s
+                    where s.key !~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$'
+                        or s.value is null or s.value !~ '^(?=.*[1-9])[0-9]{1,12}(\.[0-9]{1,18})?$'
+                )
         )
     then
         perform private.refuse('AU010', 'bad_input', 'A cycle report has positive prices, their time, and a list.');
@@ -90,7 +108,7 @@ as $$
 declare
     v_agent_ids uuid [];
 begin
-    perform private.require_runner();
+    perform private.require_runner(p_runner_id);
     perform private.require_sane_cycles(p_prices, p_priced_at, p_cycles);
     -- Agents first and in order, then their runtime: the order in which every function locks.
     perform from public.user_automatons as a
@@ -142,10 +160,12 @@ as $$
 declare
     v_agent public.user_automatons;
 begin
-    perform private.require_runner();
+    perform private.require_runner(p_runner_id);
     if p_status is null or p_status not in ('applied', 'rejected', 'expired')
         or p_reply is null or p_reply !~ '^[a-z_]{1,60}$'
+        or p_instruction_id is null
         or (p_status = 'applied') <> (p_command is not null)
+        or pg_catalog.jsonb_typeof(p_command) <> 'object'
         or pg_catalog.octet_length(p_command::text) > 4096
     then
         perform private.refuse('AU010', 'bad_input', 'An answer has a status, a reply, and a command when applied.');

@@ -14,7 +14,7 @@ as $$
 declare
     v_today date := private.utc_day(pg_catalog.now());
 begin
-    perform private.require_runner();
+    perform private.require_runner(p_runner_id);
     if p_daily_limit is null or p_daily_limit not between 0 and 10000 then
         perform private.refuse('AU010', 'bad_input', 'A daily limit is between 0 and 10,000 calls.');
     end if;
