@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from benchmarks import strategies_table
 from runner.backtest.command import main, progress_bar
 from runner.candles import HEADER
 from tests.unit.backtest_samples import BTC, ETH, markets
@@ -198,6 +199,19 @@ def test_too_few_candles_and_no_common_time_are_said(
     assert "cannot be read" in capsys.readouterr().err
     assert main(arguments(short, short)) == 2
     assert "two files for BTC-USDC" in capsys.readouterr().err
+
+
+def test_table_of_strategies_has_a_row_for_each_strategy_and_risk(
+    btc: str, capsys: Capture
+) -> None:
+    assert strategies_table.main([btc]) == 0
+    heading, _, period, _, *table = capsys.readouterr().out.splitlines()
+    assert heading == "### BTC-USDT-5m.csv.gz"
+    assert "2,600 candles" in period
+    rows = [line.split(" | ") for line in table if line.startswith("| ")]
+    assert len(rows) == 1 + 9
+    assert {len(row) for row in rows} == {10}
+    assert len({(row[0], row[1]) for row in rows}) == 10
 
 
 class Terminal(io.StringIO):
