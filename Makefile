@@ -24,7 +24,7 @@ check: $(INSTALLED)
 	$(BIN)/sqlfluff lint --processes 2 supabase
 
 bench: $(INSTALLED)
-	@for file in benchmarks/[a-z]*.py; do $(BIN)/python $$file $(ARGS) || exit 1; done
+	@for name in database engine way_round; do $(BIN)/python -m benchmarks.$$name || exit 1; done
 
 format: $(INSTALLED)
 	$(BIN)/ruff format .
