@@ -124,12 +124,11 @@ def refusal(state_dir: Path, *arguments: str, **options: object) -> tuple[int, s
 
 def clean_environment() -> dict[str, str]:
     """Ours without settings, but with the choice of Postgres."""
-    mine = {"AUTOMATON_POSTGRES"}
+    settings = ("AUTOMATON_", "SUPABASE_", "CONWAY_", "TELEGRAM_", "DATABASE_", "EXCHANGE_")
     return {
         name: value
         for name, value in os.environ.items()
-        if name in mine
-        or not name.startswith(("AUTOMATON_", "SUPABASE_", "CONWAY_", "TELEGRAM_", "DATABASE_"))
+        if name == "AUTOMATON_POSTGRES" or not name.startswith((*settings, "INFERENCE_"))
     }
 
 
