@@ -142,11 +142,11 @@ class Agent:
             await self._flatten()
 
     def wishes(self, now: datetime) -> list[str]:
-        """Return the symbols in which this cycle asks for an order. Cheap: no I/O."""
+        """Return the symbols in which this cycle asks for an order, by name. Cheap: no I/O."""
         account, restricted = self._account(), self._obedience.restrictions(now)
         return [
             symbol
-            for symbol in self.symbols()
+            for symbol in sorted(self.symbols())
             if isinstance(self._decide(symbol, account, restricted, now), Enter | Exit)
         ]
 

@@ -101,7 +101,10 @@ class Book:
             (trade.open_quantity * prices.get(trade.symbol, trade.mark_price))
             for trade in held.trades
         )
-        return Account(held.cash, held.cash + value, held.day_start_equity)
+        # The database sizes by the smallest of these; asking for more would only be denied.
+        cost = sum((t.open_quantity * t.entry_price) for t in held.trades)
+        at_cost = min(held.cash + cost, held.equity)
+        return Account(held.cash, held.cash + value, held.day_start_equity, at_cost)
 
     def exposure(self, prices: Mapping[str, Decimal]) -> Decimal:
         """Return what all holdings are worth in USDC; without a price, what they cost."""

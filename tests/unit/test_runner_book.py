@@ -144,3 +144,10 @@ def test_never_holds_less_than_nothing_whatever_was_sold(quantities: list[Decima
         book.expect(exit_of_trade(client_order_id=f"ax-{number}"), filled(str(quantity)))
     held = book.holdings[BTC].position.quantity if BTC in book.holdings else D(0)
     assert held == max(D(0), 1 - sum(quantities, D(0)))
+
+
+def test_account_in_profit_is_sized_by_what_was_paid_as_the_database_does() -> None:
+    account = holding_one().account({BTC: D(120)})
+    assert account.equity == D(1020)
+    assert account.equity_at_cost is not None
+    assert account.equity_at_cost <= D(1000)
