@@ -14,7 +14,16 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from common.errors import BadSetting
@@ -134,11 +143,11 @@ class RunnerSettings(DatabaseSettings):
 
     automaton_runner_jwt: SecretStr
     automaton_venue: Literal["conway", "exchange"] = "conway"
-    conway_api_url: Url | None = None
-    conway_api_key: SecretStr | None = None
+    conway_api_url: Url | None = Field(default=None, validate_default=True)
+    conway_api_key: SecretStr | None = Field(default=None, validate_default=True)
     exchange_id: str = "binance"
-    exchange_api_key: SecretStr | None = None
-    exchange_secret: SecretStr | None = None
+    exchange_api_key: SecretStr | None = Field(default=None, validate_default=True)
+    exchange_secret: SecretStr | None = Field(default=None, validate_default=True)
     exchange_password: SecretStr = SecretStr("")
     exchange_quote: str = "USDC"
     exchange_symbols: str = "BTC-USDC,ETH-USDC"
@@ -154,16 +163,18 @@ class RunnerSettings(DatabaseSettings):
     inference_daily_calls: int = Field(default=20, ge=1, le=10_000)
     inference_analyst: bool = False
 
+    @field_validator("conway_api_url", "conway_api_key", "exchange_api_key", "exchange_secret")
+    @classmethod
+    def _is_there_for_its_venue(cls, value: Any, info: ValidationInfo) -> Any:
+        venue = info.data.get("automaton_venue", "conway")
+        if not value and str(info.field_name).startswith(venue):
+            raise PydanticCustomError("missing", "is missing")
+        return value
+
     @model_validator(mode="after")
-    def _has_what_its_venue_needs(self) -> Self:
-        needed = ("conway_api_url", "conway_api_key")
-        if self.automaton_venue == "exchange":
-            needed = ("exchange_api_key", "exchange_secret")
-            if self.automaton_clock_speed != 1:
-                raise ValueError("AUTOMATON_CLOCK_SPEED must be 1 at a real exchange")
-        missing = [name.upper() for name in needed if not getattr(self, name)]
-        if missing:
-            raise ValueError("\n".join(_missing(name) for name in missing))
+    def _keeps_real_time_at_an_exchange(self) -> Self:
+        if self.automaton_venue == "exchange" and self.automaton_clock_speed != 1:
+            raise ValueError("AUTOMATON_CLOCK_SPEED must be 1 at a real exchange.")
         return self
 
     @property

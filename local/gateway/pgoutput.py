@@ -102,6 +102,13 @@ def read_envelope(data: bytes) -> WalData | Keepalive:
             raise MalformedMessageError(f"unknown replication message {other!r}")
 
 
+def _moment(microseconds: int) -> datetime:
+    try:
+        return POSTGRES_EPOCH + timedelta(microseconds=microseconds)
+    except OverflowError:
+        raise MalformedMessageError(f"no calendar has {microseconds} µs since 2000") from None
+
+
 def status_update(position: int, now: datetime) -> bytes:
     """Return the message that confirms everything up to WAL ``position``."""
     microseconds = (now - POSTGRES_EPOCH) // timedelta(microseconds=1)
@@ -127,7 +134,7 @@ class Decoder:
         match reader.letter():
             case "B":
                 reader.int64()
-                self._committed_at = POSTGRES_EPOCH + timedelta(microseconds=reader.int64())
+                self._committed_at = _moment(reader.int64())
                 self._xid = reader.int32()
             case "R":
                 relation = _read_relation(reader)
