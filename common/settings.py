@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal, Self, get_args
 from urllib.parse import urlsplit
 
+from dotenv import dotenv_values
 from pydantic import (
     AfterValidator,
     Field,
@@ -96,13 +97,15 @@ class DatabaseSettings(BaseSettings):
             raise BadSetting(
                 "\n".join(_explain(cls, problem) for problem in error.errors())
             ) from None
-        settings.refuse_forbidden_keys()
+        files = cls.model_config["env_file"] if env_file is None else (env_file,)
+        settings.refuse_forbidden_keys(files)
         return settings
 
-    def refuse_forbidden_keys(self) -> None:
+    def refuse_forbidden_keys(self, files: Any) -> None:
         """Raise ``BadSetting`` when a key is at hand that this process must not hold."""
+        in_files = {name for file in files for name, value in dotenv_values(file).items() if value}
         for name in _BYPASSING:
-            if os.environ.get(name):
+            if os.environ.get(name) or name in in_files:
                 raise BadSetting(
                     f"{name} is set. This process never needs a service key: unset it."
                 )

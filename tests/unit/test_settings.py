@@ -128,3 +128,9 @@ def test_bot_token_that_is_no_token_is_refused_and_not_repeated(tmp_path: Path) 
     with pytest.raises(BadSetting, match="not of no role at all") as refusal:
         BotSettings.load(file(tmp_path, {**BOT, "AUTOMATON_BOT_JWT": "hunter2"}))
     assert "hunter2" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("name", ["SUPABASE_SERVICE_ROLE_KEY", "SUPABASE_SECRET_KEY"])
+def test_service_key_in_the_settings_file_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(BadSetting, match="never needs a service key"):
+        BotSettings.load(file(tmp_path, {**BOT, name: "sb_secret_abc"}))
